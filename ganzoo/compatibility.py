@@ -1,0 +1,138 @@
+"""Whether a recipe fits together and fits a dataset: every mismatch at once, in words, before anything is allocated."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ganzoo.config import Component, Phase, Recipe
+from ganzoo.errors import GanzooError
+from ganzoo.losses.base import LossTerm
+from ganzoo.models.base import GeneratorSpec, argument_problems
+from ganzoo.models.cost import macs_per_image
+from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
+
+NETWORKS = ("generator", "discriminator")
+
+
+class ImageFacts(NamedTuple):
+    """What networks must know of the data: channels, side in pixels, number of classes."""
+
+    image_channels: int
+    image_size_px: int
+    num_classes: int
+
+
+def check_compatible(recipe: Recipe, images: ImageFacts) -> None:
+    """Checks networks, terms and data against one another.
+
+    Raises:
+        GanzooError: They do not fit; the message gives every reason.
+    """
+    problems = list(find_problems(recipe, images))
+    if problems:
+        raise GanzooError(f"Recipe '{recipe.name}' cannot run on this data: {'; '.join(dict.fromkeys(problems))}.")
+
+
+def find_problems(recipe: Recipe, images: ImageFacts) -> Iterator[str]:
+    """Every mismatch, in words."""
+    specs: dict[str, Any] = {}
+    for role, registry, component in (
+        ("generator", GENERATORS, recipe.generator),
+        ("discriminator", DISCRIMINATORS, recipe.discriminator),
+    ):
+        try:
+            network = registry.get(component.name)
+        except GanzooError as error:
+            yield str(error).rstrip(".")
+            continue
+        if getattr(network, "spec", None) is None:
+            yield f"{role} '{component.name}' declares no spec"
+            continue
+        specs[role] = network.spec
+        problems = argument_problems(network, component.arguments)
+        if problem := network.spec.size_problem(images.image_size_px):
+            problems.append(problem)
+        yield from (f"{role} '{component.name}' {problem}" for problem in problems or _trial_problems(role, component, images))
+    if images.num_classes < 2:
+        yield f"translation needs at least 2 classes, not {images.num_classes}"
+    yield from (f"optimizers names no network '{name}'" for name in recipe.optimizers if name not in NETWORKS)
+    for stage in recipe.stages:
+        for phase in stage.phases:
+            yield from _phase_problems(phase, specs)
+
+
+def _trial_problems(role: str, component: Component, images: ImageFacts) -> list[str]:
+    """What a forward pass that traces shapes alone runs into, such as a width of -4; nothing is allocated."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of empty layers, which the reason names anyway
+            macs_per_image(component.name, component.arguments, images, role)
+    except GanzooError as error:
+        return [f"cannot be built: {str(error).rstrip('.')}"]
+    except Exception as error:
+        settings = ", ".join(f"{name}={value}" for name, value in component.arguments.items())
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        return [f"cannot work with {settings or 'its own settings'} on such images ({reason})"]
+    return []
+
+
+def _phase_problems(phase: Phase, specs: dict[str, Any]) -> Iterator[str]:
+    yield from (f"there is no network '{name}' to update" for name in sorted(phase.networks) if name not in NETWORKS)
+    if phase.networks >= set(NETWORKS):
+        yield "a phase updates generator and discriminator by the same terms; give each its own phase"
+    for name, settings in phase.terms.items():
+        try:
+            factory = LOSSES.get(settings.loss_term or name)
+            unknown = argument_problems(factory, settings.arguments)
+            term = None if unknown else factory(**settings.arguments)
+        except GanzooError as error:
+            yield str(error).rstrip(".")
+            continue
+        except (TypeError, ValueError) as error:
+            yield f"term '{name}' cannot be built: {error}"
+            continue
+        yield from (f"term '{name}' {problem}" for problem in unknown)
+        if term is not None:
+            yield from _term_problems(name, term, phase, specs)
+
+
+def _term_problems(name: str, term: LossTerm, phase: Phase, specs: dict[str, Any]) -> Iterator[str]:
+    if phase.side not in term.sides:
+        yield f"term '{name}' cannot train the {phase.side}"
+        return
+    for need in sorted(term.needs(phase.side)):
+        if need not in _NEEDS:
+            yield f"term '{name}' needs '{need}', which no step offers. Known: {', '.join(_NEEDS)}"
+            continue
+        role, met, reason = _NEEDS[need]
+        if role in specs and not met(specs[role]):
+            yield f"term '{name}' needs {reason}"
+
+
+def _is_translator(spec: GeneratorSpec) -> bool:
+    return spec.takes_image
+
+
+_NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
+    "fake": ("generator", lambda spec: True, ""),
+    "cycle": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
+    "self_reconstruction": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
+    "scores": ("discriminator", lambda spec: "scores" in spec.gives, "a discriminator that scores realness"),
+    "class_logits": (
+        "discriminator",
+        lambda spec: "class_logits" in spec.gives,
+        "a discriminator that classifies; this one does not",
+    ),
+    "condition": (
+        "discriminator",
+        lambda spec: spec.condition is not None,
+        "a discriminator that reads the expression; this one does not",
+    ),
+    "input_gradient": (
+        "discriminator",
+        lambda spec: not spec.couples_batch,
+        "a discriminator that judges each image by itself; this one couples the images of a batch (batch norm)",
+    ),
+}

@@ -1,0 +1,379 @@
+"""Typed recipes: read from YAML, changed by a preset and by ``--set``, strict, with errors that name the cure."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ganzoo.errors import GanzooError, did_you_mean
+
+RECIPE_GROUP = "ganzoo.recipes"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(_Settings):
+    """A registered part and its own arguments: ``{name: stargan, width: 64}``, or just ``stargan``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The part's own keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class Schedule(_Settings):
+    """A weight that moves linearly from ``start`` to ``end`` over the stage's first ``over`` (a share of its length)."""
+
+    start: float
+    end: float
+    over: float = Field(1.0, gt=0, le=1)
+
+    def at(self, progress: float) -> float:
+        """Value at ``progress`` in [0, 1] of the stage."""
+        return self.start + (self.end - self.start) * min(progress / self.over, 1.0)
+
+
+class Term(_Settings):
+    """A weighted loss term; keys other than ``loss_term`` and ``weight`` are its own arguments.
+
+    Attributes:
+        loss_term: Registered name; the key it stands under where left out (it is needed to use one term twice).
+        weight: Constant or schedule.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    loss_term: str | None = None
+    weight: float | Schedule = 1.0
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The term's own keyword arguments."""
+        return dict(self.model_extra or {})
+
+    def weight_at(self, progress: float) -> float:
+        """Weight at ``progress`` in [0, 1] of the stage."""
+        return self.weight.at(progress) if isinstance(self.weight, Schedule) else self.weight
+
+
+class Optimizer(_Settings):
+    """Settings of the optimiser of each network.
+
+    Attributes:
+        name: Only Adam and its decoupled-decay form are in use in the field.
+        lr: Learning rate at the start.
+        betas: Decay rates of the moments.
+        eps: Term in the denominator.
+        weight_decay: Decay (L2 for Adam, decoupled for AdamW).
+    """
+
+    name: Literal["adam", "adamw"] = "adam"
+    lr: float = Field(default=1e-4, gt=0)
+    betas: tuple[float, float] = (0.5, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class Phase(_Settings):
+    """Which networks one optimiser step updates, how often, and by which terms.
+
+    Attributes:
+        update: Network, or part of one (``generator.decoder``), or several; all else is frozen in this phase.
+        every: Runs on every so many batches; 5 on the generator's phase is n_critic = 5.
+        terms: Name -> weighted term.
+        clip_gradient_norm: Largest norm of the phase's gradient; None for no limit.
+    """
+
+    update: tuple[str, ...]
+    every: int = Field(1, ge=1)
+    terms: dict[str, Term] = Field(min_length=1)
+    clip_gradient_norm: float | None = Field(None, gt=0)
+
+    @field_validator("update", mode="before")
+    @classmethod
+    def _one_name(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("terms", mode="before")
+    @classmethod
+    def _bare_terms(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {key: _bare_term(term) for key, term in value.items()}
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """Networks that have parameters in this phase."""
+        return frozenset(part.split(".")[0] for part in self.update)
+
+    @property
+    def side(self) -> Literal["generator", "discriminator"]:
+        """The player it trains."""
+        return "discriminator" if "discriminator" in self.networks else "generator"
+
+
+def _bare_term(value: Any) -> Any:
+    if value is None:
+        return {}
+    return {"weight": value} if isinstance(value, int | float) else value
+
+
+class Stage(_Settings):
+    """Phases for a number of epochs or images.
+
+    Attributes:
+        epochs: Passes over the training part; or give ``images``.
+        images: Training images to see.
+        batch_size: Images per batch.
+        phases: Run in this order on every batch.
+        linear_decay_from: Share of the stage after which learning rates fall linearly to zero; 1 keeps them constant.
+    """
+
+    epochs: float | None = Field(None, gt=0)
+    images: int | None = Field(None, gt=0)
+    batch_size: int = Field(gt=0)
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    linear_decay_from: float = Field(1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Stage:
+        if (self.epochs is None) == (self.images is None):
+            raise ValueError("give either epochs or images")
+        return self
+
+    def steps(self, steps_per_epoch: int, batch_size: int) -> int:
+        """Number of batches, given how many make an epoch."""
+        if self.images is not None:
+            return max(1, round(self.images / batch_size))
+        return max(1, round((self.epochs or 0.0) * steps_per_epoch))
+
+
+class Recipe(_Settings):
+    """Everything that defines a system: networks, condition, stages, optimisers. A "model" on the command line is one.
+
+    Attributes:
+        name: What it is called in tables.
+        description: What it is, whose settings it has and where it differs, in plain words.
+        generator: Network that makes faces.
+        discriminator: Network that judges them.
+        targets: How the wanted expressions of a batch are drawn.
+        flip: Mirror training images at random.
+        optimizer: Settings for every network; ``optimizers`` overrides them by network.
+        ema: Decay of an exponential moving average of the generator, which then is scored; None for none.
+        stages: What is trained, in order.
+    """
+
+    name: str
+    description: str = ""
+    generator: Component
+    discriminator: Component
+    condition: Literal["class"] = "class"
+    targets: Literal["permute", "uniform", "uniform_other", "all_other", "own"] = "permute"
+    flip: bool = True
+    optimizer: Optimizer = Optimizer()
+    optimizers: dict[str, Optimizer] = Field(default_factory=dict)
+    ema: float | None = Field(None, gt=0, lt=1)
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+    def optimizer_for(self, network: str) -> Optimizer:
+        """Settings of one network's optimiser."""
+        return self.optimizers.get(network, self.optimizer)
+
+    def identity(self) -> dict[str, Any]:
+        """The resolved recipe without its length and words: what makes two runs the same experiment."""
+        record = self.model_dump(mode="json", exclude={"description"})
+        for stage in record["stages"]:
+            stage.pop("epochs")
+            stage.pop("images")
+        return record
+
+
+class RunConfig(_Settings):
+    """``config.yaml``: all that decides what a run computes.
+
+    Attributes:
+        recipe: Resolved recipe.
+        data: Dataset as asked for.
+        image_size_px: Side that images are resized (or rendered) to; None for the dataset's own.
+        seed: Seed of everything random.
+        precision: ``32`` or ``bf16``.
+        preset: Preset the recipe was scaled by.
+        max_sources: Source images scored; None for all.
+        inception: Whether FID is computed.
+    """
+
+    recipe: Recipe
+    data: str
+    image_size_px: int | None = Field(None, gt=0)
+    seed: int = Field(ge=0)
+    precision: Literal["32", "bf16"]
+    preset: str | None = None
+    max_sources: int | None = Field(None, gt=0)
+    inception: bool = True
+
+
+def configs_folder() -> Path:
+    """Where the shipped recipes and presets are: beside the package in a checkout, inside it when installed."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def recipe_names() -> list[str]:
+    """Names of all shipped recipes and those of installed packages, sorted."""
+    return sorted({*_shipped_names(), *_plugin_recipes()})
+
+
+def recipe_file(name: str) -> Path:
+    """The YAML file of a recipe name or path.
+
+    Raises:
+        GanzooError: No such recipe.
+    """
+    shipped = configs_folder() / f"{name}.yaml"
+    if "/" not in name and shipped.is_file():
+        return shipped
+    path = Path(name).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise GanzooError(f"Recipe file {name} does not exist.")
+    if name in _plugin_recipes():
+        return _plugin_recipe(name, _plugin_recipes()[name])
+    raise GanzooError(f"Unknown recipe '{name}'.{did_you_mean(name, recipe_names())} 'ganzoo list recipes' shows all.")
+
+
+def _shipped_names() -> set[str]:
+    return {file.stem for file in configs_folder().glob("*.yaml")}
+
+
+def _plugin_recipes() -> dict[str, str]:
+    """Entry points of recipes; a name that is taken already is left out with a warning."""
+    found: dict[str, str] = {}
+    for point in entry_points(group=RECIPE_GROUP):
+        if point.name in _shipped_names() or found.get(point.name, point.value) != point.value:
+            owner = point.dist.name if point.dist else point.value
+            warnings.warn(f"{owner} offers a recipe called '{point.name}', a name already taken; it is ignored.", stacklevel=2)
+            continue
+        found[point.name] = point.value
+    return found
+
+
+def _plugin_recipe(name: str, value: str) -> Path:
+    """Entry points of recipes read ``package:file.yaml`` (or ``package`` for ``<name>.yaml``)."""
+    from importlib.resources import files
+
+    package, _, file = value.partition(":")
+    try:
+        path = Path(str(files(package) / (f"{file}.yaml" if file and not file.endswith(".yaml") else file or f"{name}.yaml")))
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise GanzooError(f"The recipe '{name}' cannot be loaded from '{value}': {text}") from error
+    if not path.is_file():
+        raise GanzooError(f"The recipe '{name}' names {value}, which is not there.")
+    return path
+
+
+def load_recipe(name: str) -> Recipe:
+    """Reads a recipe by name or file.
+
+    Raises:
+        GanzooError: Unknown recipe or key, or a value of the wrong kind.
+    """
+    path = recipe_file(name)
+    return parse_recipe({"name": path.stem, **read_yaml(path)}, str(path))
+
+
+def read_run_config(path: Path) -> RunConfig:
+    """Reads the ``config.yaml`` of a run.
+
+    Raises:
+        GanzooError: Not a run's configuration.
+    """
+    return validated(RunConfig, read_yaml(path), str(path))
+
+
+def differences(before: RunConfig, now: RunConfig) -> list[str]:
+    """Settings that differ, in words: ``recipe.stages.0.epochs: 3.0, now 5.0``."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
+    return [
+        f"{key}: {old.get(key)}, now {new.get(key)}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not key.endswith(".description")
+    ]
+
+
+def _flat(record: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(record, dict):
+        items: Iterable[tuple[Any, Any]] = record.items()
+    elif isinstance(record, list):
+        items = enumerate(record)
+    else:
+        return {prefix: record}
+    return {key: leaf for name, value in items for key, leaf in _flat(value, f"{prefix}.{name}" if prefix else str(name)).items()}
+
+
+def parse_recipe(record: Mapping[str, Any], source: str) -> Recipe:
+    """Validates a recipe.
+
+    Raises:
+        GanzooError: An unknown key or a value of the wrong kind; the message names all of them.
+    """
+    return validated(Recipe, record, source)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a YAML mapping.
+
+    Raises:
+        GanzooError: Not YAML, or not a mapping.
+    """
+    try:
+        record = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GanzooError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(record, dict):
+        raise GanzooError(f"{path} must hold a mapping of keys to values.")
+    return record
+
+
+def validated(model: type[Model], record: Any, source: str) -> Model:
+    """Builds a record, or says in words all that is wrong with it.
+
+    Raises:
+        GanzooError: An unknown key or a value of the wrong kind.
+    """
+    try:
+        return model.model_validate(record)
+    except ValidationError as error:
+        # A list with a wrong item is also reported as too short, which it is not.
+        found = [problem for problem in error.errors() if problem["type"] != "too_short" or not problem["input"]]
+        problems = [_in_words(problem["loc"], problem["type"], problem["msg"]) for problem in found]
+        text = "; ".join(problems)
+        raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
+
+
+def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    where = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"unknown key '{where}'.{did_you_mean(str(location[-1]), _KNOWN_KEYS)}"
+    return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
+
+
+_KNOWN_KEYS = [key for model in (RunConfig, Recipe, Stage, Phase, Term, Schedule, Optimizer) for key in model.model_fields]

@@ -1,0 +1,189 @@
+"""Changes to a recipe before it runs: the scale of a preset, a length in epochs, and ``--set key=value``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from ganzoo.config import Phase, Recipe, Stage, configs_folder, load_recipe, parse_recipe, read_yaml, validated
+from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.registry import DISCRIMINATORS, GENERATORS
+
+NETWORKS = ("generator", "discriminator")
+
+
+class Preset(BaseModel):
+    """A scale at which any recipe can be run; it changes size and length, never losses, model family or metrics.
+
+    Attributes:
+        width: Width of every network that has one.
+        batch_size: Images per batch.
+        every: Batches per generator step, where a recipe takes more than one.
+        lr: Learning rate.
+        images: Training images in all, shared by the stages as their lengths.
+        max_sources: Source images scored.
+        inception: Whether FID is computed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int | None = Field(None, gt=0)
+    batch_size: int | None = Field(None, gt=0)
+    every: int | None = Field(None, gt=0)
+    lr: float | None = Field(None, gt=0)
+    images: int | None = Field(None, gt=0)
+    max_sources: int | None = Field(None, gt=0)
+    inception: bool = True
+
+
+def resolve_recipe(name: str, preset: Preset | None = None, changes: Iterable[str] = ()) -> Recipe:
+    """Reads a recipe by name or file, exchanges its networks, applies a preset, then all other ``key=value`` changes.
+
+    Raises:
+        GanzooError: Unknown recipe or key, or a value of the wrong kind.
+    """
+    changes = list(changes)
+    exchanges = [change for change in changes if change.partition("=")[0] in NETWORKS]
+    recipe = _with_changes(load_recipe(name), exchanges)
+    if preset is not None:
+        recipe = apply_preset(recipe, preset)
+    return _with_changes(recipe, [change for change in changes if change not in exchanges])
+
+
+def load_preset(name: str) -> Preset | None:
+    """The preset called ``name``; ``paper`` changes nothing and is None.
+
+    Raises:
+        GanzooError: No such preset.
+    """
+    known = {"paper", *(file.stem for file in (configs_folder() / "presets").glob("*.yaml"))}
+    if name not in known:
+        raise GanzooError(f"Unknown preset '{name}'.{did_you_mean(name, known)} Known: {', '.join(sorted(known))}.")
+    if name == "paper":
+        return None
+    return validated(Preset, read_yaml(configs_folder() / "presets" / f"{name}.yaml"), f"preset {name}")
+
+
+def apply_preset(recipe: Recipe, preset: Preset) -> Recipe:
+    """The recipe at the preset's scale."""
+    record = recipe.model_dump(mode="json")
+    for role, registry in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
+        has_width = "width" in inspect.signature(registry.get(record[role]["name"])).parameters
+        if preset.width is not None and has_width:
+            record[role]["width"] = preset.width
+    if preset.lr is not None:
+        for settings in (record["optimizer"], *record["optimizers"].values()):
+            settings["lr"] *= preset.lr / recipe.optimizer.lr
+    total = sum(stage.epochs or stage.images or 0.0 for stage in recipe.stages)
+    for stage, original in zip(record["stages"], recipe.stages, strict=True):
+        stage["batch_size"] = preset.batch_size or stage["batch_size"]
+        if preset.images is not None:
+            share = (original.epochs or original.images or 0.0) / total
+            stage.update(images=round(preset.images * share), epochs=None)
+        for phase in stage["phases"]:
+            if preset.every is not None and phase["every"] > 1:
+                phase["every"] = preset.every
+    return parse_recipe(record, "preset")
+
+
+def with_epochs(recipe: Recipe, epochs: float) -> Recipe:
+    """The recipe for ``epochs`` passes in all, shared by its stages as their lengths.
+
+    Raises:
+        GanzooError: ``epochs`` is not positive.
+    """
+    if not epochs > 0:
+        raise GanzooError(f"--epochs must be positive, not {epochs:g}.")
+    lengths = [stage.epochs or stage.images or 0.0 for stage in recipe.stages]
+    stages = tuple(
+        stage.model_copy(update={"epochs": epochs * length / sum(lengths), "images": None})
+        for stage, length in zip(recipe.stages, lengths, strict=True)
+    )
+    return recipe.model_copy(update={"stages": stages})
+
+
+def _with_changes(recipe: Recipe, changes: list[str]) -> Recipe:
+    return parse_recipe(_changed(recipe.model_dump(mode="json"), changes), "--set") if changes else recipe
+
+
+def _changed(record: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or not key:
+            raise GanzooError(f"--set takes key=value, not '{change}'.")
+        for holder, last in _places(record, key.split("."), key):
+            _put(holder, last, _value(text))
+    return record
+
+
+def _places(record: dict[str, Any], parts: list[str], key: str) -> list[tuple[Any, str]]:
+    """Where a key points to; ``batch_size`` and ``terms.cycle.weight`` point into every stage and phase that has them."""
+    if parts[0] in Phase.model_fields:
+        phases = _phases_with(parts, [phase for stage in record["stages"] for phase in stage["phases"]], key)
+        return [place for phase in phases for place in _walk(phase, parts, key)]
+    if parts[0] in Stage.model_fields:
+        return [place for stage in record["stages"] for place in _walk(stage, parts, key)]
+    if parts[0] == "optimizers" and len(parts) == 3:
+        record["optimizers"].setdefault(parts[1], dict(record["optimizer"]))
+    return _walk(record, parts, key)
+
+
+def _phases_with(parts: list[str], phases: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """The phases a key speaks of: those that have the term, or that do not run on every batch anyway."""
+    if parts[0] == "every":
+        found = [phase for phase in phases if phase["every"] > 1]
+        if not found:
+            raise GanzooError(f"--set {key}: every phase runs on every batch; say which one: stages.0.phases.1.every=5.")
+        return found
+    if parts[0] != "terms" or len(parts) == 1:
+        return phases
+    found = [phase for phase in phases if parts[1] in phase["terms"]]
+    if not found:
+        names = {name for phase in phases for name in phase["terms"]}
+        raise GanzooError(f"--set {key}: no phase has a term '{parts[1]}'.{did_you_mean(parts[1], names)}")
+    return found
+
+
+def _walk(holder: Any, parts: list[str], key: str) -> list[tuple[Any, str]]:
+    for part in parts[:-1]:
+        try:
+            holder = holder[int(part)] if isinstance(holder, list) else holder[part]
+        except (KeyError, ValueError, IndexError, TypeError):
+            raise GanzooError(f"--set {key}: there is no '{part}'.{did_you_mean(part, _keys(holder))}") from None
+    return [(holder, parts[-1])]
+
+
+def _keys(holder: Any) -> list[str]:
+    if isinstance(holder, list):
+        return [str(index) for index in range(len(holder))]
+    return list(holder) if isinstance(holder, dict) else []
+
+
+def _put(holder: Any, last: str, value: Any) -> None:
+    if isinstance(holder, list):
+        if not last.isdigit() or int(last) >= len(holder):
+            raise GanzooError(f"--set: a list of {len(holder)} has no item '{last}'.")
+        holder[int(last)] = value
+    elif isinstance(holder, dict):
+        if last in ("epochs", "images") and "phases" in holder:
+            holder.update(epochs=None, images=None)
+        holder[last] = value
+    else:
+        raise GanzooError(f"--set: '{last}' cannot be set inside the value {holder!r}.")
+
+
+def _value(text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise GanzooError(f"--set: '{text}' is not a YAML value.") from error
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,244 @@
+"""One registry for every kind of interchangeable part: networks, loss terms, datasets, metrics, recipes.
+
+A name resolves, in this order, to
+
+1. a built-in, whose module is imported when the name is first asked for;
+2. a part registered by a ``--plugin file.py``;
+3. an entry point of an installed package (groups ``ganzoo.generators``, ``ganzoo.losses``, ...);
+4. ``module:Class``, or ``file.py:Class``, for scratch work.
+
+Names are known without importing anything; a broken plugin is reported when it is asked for and breaks nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ganzoo.errors import GanzooError, did_you_mean
+
+if TYPE_CHECKING:
+    from ganzoo.data.base import DatasetLoader
+    from ganzoo.evaluation.metrics import Metric
+    from ganzoo.losses.base import LossTerm
+    from ganzoo.models.base import Discriminator, Generator
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Named parts of one kind.
+
+    Args:
+        kind: What the parts are, in the singular, for messages: ``"generator"``.
+        group: Entry-point group that other packages use: ``"ganzoo.generators"``.
+        builtins: Built-in name -> module whose import registers it.
+    """
+
+    def __init__(self, kind: str, group: str, builtins: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.group = group
+        self._builtin_modules = dict(builtins or {})
+        self._registered: dict[str, T] = {}
+        self._origins: dict[str, str] = {}
+        self._entry_points: dict[str, EntryPoint] | None = None
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that registers a part under ``name``.
+
+        Raises:
+            GanzooError: The name is taken by another part.
+        """
+
+        def decorate(part: T) -> T:
+            self.add(name, part, origin=getattr(part, "__module__", "?"))
+            return part
+
+        return decorate
+
+    def add(self, name: str, part: T, origin: str) -> None:
+        """Registers ``part`` as ``name``; ``origin`` (a module or file) is shown by ``ganzoo list``."""
+        builtin = self._builtin_modules.get(name)
+        taken = name in self._registered or name in self._plugin_points() or builtin is not None
+        if taken and builtin != origin:
+            raise GanzooError(f"Two {self.kind}s are called '{name}': {self.origin(name)} and {origin}. Rename one of them.")
+        self._registered[name] = part
+        self._origins[name] = origin
+
+    def names(self) -> list[str]:
+        """All known names, sorted; nothing is imported."""
+        return sorted({*self._builtin_modules, *self._registered, *self._plugin_points()})
+
+    def origin(self, name: str) -> str:
+        """Where a name comes from: ``"ganzoo"`` for built-ins, else a module, distribution or file."""
+        if name in self._builtin_modules:
+            return "ganzoo"
+        if name in self._origins:
+            return self._origins[name]
+        point = self._plugin_points()[name]
+        return point.dist.name if point.dist else point.value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._builtin_modules or name in self._registered or name in self._plugin_points()
+
+    def get(self, name: str) -> T:
+        """Returns the part called ``name``, importing its module if need be.
+
+        Raises:
+            GanzooError: No such name, or its module cannot be imported.
+        """
+        if name not in self._registered:
+            self._load(name)
+        return self._registered[name]
+
+    def _load(self, name: str) -> None:
+        if name in self._builtin_modules:
+            importlib.import_module(self._builtin_modules[name])
+            if name not in self._registered:
+                raise GanzooError(f"{self._builtin_modules[name]} does not register the {self.kind} '{name}'.")
+        elif name in self._plugin_points():
+            point = self._plugin_points()[name]
+            try:
+                part = point.load()
+            except Exception as error:
+                raise GanzooError(
+                    f"The {self.kind} '{name}' from {self.origin(name)} cannot be loaded: {_in_one_line(error)}"
+                ) from error
+            self._registered[name] = part
+            self._origins[name] = self.origin(name)
+        elif ":" in name:
+            module, _, attribute = name.rpartition(":")
+            self._registered[name] = _attribute(_import(module, self.kind), attribute, self.kind)
+            self._origins[name] = module
+        else:
+            raise GanzooError(
+                f"Unknown {self.kind} '{name}'.{did_you_mean(name, self.names())} 'ganzoo list {self.kind}s' shows all."
+            )
+
+    def _plugin_points(self) -> dict[str, EntryPoint]:
+        if self._entry_points is None:
+            found: dict[str, EntryPoint] = {}
+            for point in entry_points(group=self.group):
+                if point.name in self._builtin_modules or (point.name in found and found[point.name].value != point.value):
+                    owner = point.dist.name if point.dist else point.value
+                    warnings.warn(
+                        f"{owner} offers a {self.kind} called '{point.name}', a name already taken; it is ignored.",
+                        stacklevel=2,
+                    )
+                    continue
+                found[point.name] = point
+            self._entry_points = found
+        return self._entry_points
+
+
+def load_plugin_file(path: str | Path) -> ModuleType:
+    """Imports a ``.py`` file, whose decorators register its parts.
+
+    Raises:
+        GanzooError: The file does not exist or fails to import.
+    """
+    file = Path(path).expanduser().resolve()
+    if not file.is_file():
+        raise GanzooError(f"Plugin file {path} does not exist.")
+    name = f"ganzoo_plugin_{file.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(file):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise GanzooError(f"Plugin file {path} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except GanzooError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise GanzooError(f"Plugin file {path} cannot be imported: {_in_one_line(error)}") from error
+    return module
+
+
+def _import(module: str, kind: str) -> ModuleType:
+    if module.endswith(".py"):
+        return load_plugin_file(module)
+    try:
+        return importlib.import_module(module)
+    except GanzooError:
+        raise
+    except Exception as error:
+        raise GanzooError(f"Cannot import '{module}' for a {kind}: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _attribute(module: ModuleType, attribute: str, kind: str) -> Any:
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise GanzooError(f"{module.__name__} has no {kind} '{attribute}'.{did_you_mean(attribute, dir(module))}") from None
+
+
+GENERATORS: Registry[type[Generator]] = Registry(
+    "generator",
+    "ganzoo.generators",
+    {
+        "stargan": "ganzoo.models.stargan",
+        "dcgan": "ganzoo.models.dcgan",
+        "cdcgan": "ganzoo.models.cdcgan",
+    },
+)
+DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
+    "discriminator",
+    "ganzoo.discriminators",
+    {
+        "patch_classifier": "ganzoo.models.stargan",
+        "cdcgan": "ganzoo.models.cdcgan",
+    },
+)
+LOSSES: Registry[Callable[..., LossTerm]] = Registry(
+    "loss",
+    "ganzoo.losses",
+    {
+        "adversarial": "ganzoo.losses.adversarial",
+        "matching_aware": "ganzoo.losses.adversarial",
+        "gradient_penalty": "ganzoo.losses.penalties",
+        "classification": "ganzoo.losses.condition",
+        "cycle": "ganzoo.losses.content",
+        "self_reconstruction": "ganzoo.losses.content",
+    },
+)
+DATASETS: Registry[DatasetLoader] = Registry(
+    "dataset",
+    "ganzoo.datasets",
+    {
+        "fer4": "ganzoo.data.fer",
+        "fer4-clean": "ganzoo.data.fer",
+        "fer7": "ganzoo.data.fer",
+        "folder": "ganzoo.data.folder",
+        "synth4": "ganzoo.data.synthetic",
+        "synth7": "ganzoo.data.synthetic",
+    },
+)
+METRICS: Registry[type[Metric]] = Registry(
+    "metric",
+    "ganzoo.metrics",
+    {
+        "fid": "ganzoo.evaluation.distribution",
+        "fd_judge": "ganzoo.evaluation.distribution",
+        "acc": "ganzoo.evaluation.expression",
+        "l1_cycle": "ganzoo.evaluation.identity",
+        "l1_self": "ganzoo.evaluation.identity",
+        "l1_edit": "ganzoo.evaluation.identity",
+        "l1_paired": "ganzoo.evaluation.identity",
+    },
+)

@@ -1,0 +1,123 @@
+"""What cannot run together is refused with every reason at once, before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from torch import Tensor
+
+from ganzoo.compatibility import ImageFacts, check_compatible, find_problems
+from ganzoo.errors import GanzooError
+from ganzoo.losses.base import BOTH, Need, Side, StepContext
+from ganzoo.models.stargan import StarGANGenerator
+from ganzoo.overrides import resolve_recipe
+from ganzoo.registry import LOSSES
+
+FER = ImageFacts(image_channels=1, image_size_px=48, num_classes=4)
+
+
+def _problems(*changes: str, recipe: str = "stargan", images: ImageFacts = FER) -> list[str]:
+    return list(find_problems(resolve_recipe(recipe, changes=changes), images))
+
+
+@pytest.mark.parametrize("generator", ["stargan", "dcgan", "cdcgan"])
+@pytest.mark.parametrize("discriminator", ["patch_classifier", "cdcgan"])
+def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> None:
+    changes = [f"generator={generator}", f"discriminator={discriminator}"]
+    terms = "{adversarial: {loss: hinge}}"
+    assert _problems(*changes, f"stages.0.phases.0.terms={terms}", f"stages.0.phases.1.terms={terms}") == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "expected"),
+    [
+        ("stargan", ["discriminator=cdcgan"], "term 'gradient_penalty' needs a discriminator that judges each image by itself"),
+        ("stargan", ["discriminator=cdcgan"], "term 'classification' needs a discriminator that classifies"),
+        ("dcgan", ["discriminator=patch_classifier"], "term 'matching_aware' needs a discriminator that reads the expression"),
+        ("stargan", ["generator=cdcgan"], "term 'cycle' needs a generator that translates images; this one starts from noise"),
+        ("stargan", ["generator=starga"], "Unknown generator 'starga'. Did you mean 'stargan'?"),
+        ("stargan", ["generator.widht=3"], "generator 'stargan' has no argument 'widht'. Did you mean 'width'? It takes: "),
+        ("stargan", ["terms.adversarial.loss=wgann"], "Unknown adversarial loss 'wgann'. Did you mean 'wgan'?"),
+        ("stargan", ["terms.cycle.weigth=3"], "term 'cycle' has no argument 'weigth'"),
+        ("stargan", ["terms.cycle.loss_term=cicle"], "Unknown loss 'cicle'. Did you mean 'cycle'?"),
+        ("stargan", ["terms.gradient_penalty.where=here"], "gradient_penalty has no place 'here'. Known: line, real"),
+        ("stargan", ["terms.gradient_penalty.reduction=max"], "gradient_penalty has no reduction 'max'"),
+        ("stargan", ["stages.0.phases.1.terms.gradient_penalty=1"], "term 'gradient_penalty' cannot train the generator"),
+        ("stargan", ["stages.0.phases.0.terms.cycle=1"], "term 'cycle' cannot train the discriminator"),
+        ("stargan", ["stages.0.phases.1.update=generater"], "there is no network 'generater' to update"),
+        ("stargan", ["stages.0.phases.1.update=[generator, discriminator]"], "give each its own phase"),
+        ("stargan", ["optimizers.critic.lr=1"], "optimizers names no network 'critic'"),
+        ("stargan", ["generator.width=-4"], "generator 'stargan' cannot work with width=-4, residual_blocks=6 on such images"),
+        ("stargan", ["generator.width=wide"], "generator 'stargan' cannot work with width=wide"),
+        ("stargan", ["discriminator.depth=6"], "discriminator 'patch_classifier' cannot work with width=64, depth=6"),
+        ("stargan", ["terms.adversarial.image=attention"], "term 'adversarial' needs 'attention', which no step offers. Known: "),
+    ],
+)
+def test_each_reason_in_words(recipe: str, changes: list[str], expected: str) -> None:
+    assert any(expected in problem for problem in _problems(*changes, recipe=recipe)), _problems(*changes, recipe=recipe)
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (ImageFacts(1, 50, 4), "generator 'stargan' needs a size that is a multiple of 4 px, not 50"),
+        (ImageFacts(1, 4, 4), "generator 'stargan' needs images of at least 8 px, not 4"),
+        (ImageFacts(1, 48, 1), "translation needs at least 2 classes, not 1"),
+    ],
+)
+def test_the_data_must_fit(images: ImageFacts, expected: str) -> None:
+    assert expected in _problems(images=images)
+
+
+def test_every_reason_is_given_at_once() -> None:
+    recipe = resolve_recipe("stargan", changes=["generator=cdcgan", "discriminator=cdcgan", "terms.cycle.strength=2"])
+    with pytest.raises(GanzooError) as caught:
+        check_compatible(recipe, ImageFacts(1, 50, 4))
+    message = str(caught.value)
+    assert message.startswith("Recipe 'stargan' cannot run on this data: ") and "\n" not in message
+    for reason in ("generator 'cdcgan' needs a size", "discriminator 'cdcgan' needs a size", "'gradient_penalty' needs",
+                   "'classification' needs", "'cycle' has no argument 'strength'"):  # fmt: skip
+        assert message.count(reason) == 1
+
+
+def test_nothing_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices: list[str] = []
+    original = StarGANGenerator.__init__
+
+    def watched(self: StarGANGenerator, **settings: Any) -> None:
+        original(self, **settings)
+        devices.extend(parameter.device.type for parameter in self.parameters())
+
+    monkeypatch.setattr(StarGANGenerator, "__init__", watched)
+    assert _problems("generator.width=1024") == []
+    assert set(devices) == {"meta"}
+
+
+class _Demanding:
+    sides: ClassVar[frozenset[Side]] = BOTH
+
+    def __init__(self, strength: int = 1) -> None:
+        if strength < 1:
+            raise ValueError(f"strength must be at least 1, not {strength}")
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"fake"})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        return context.real.mean()
+
+
+@pytest.fixture
+def demanding() -> Iterator[str]:
+    LOSSES.add("demanding", _Demanding, origin="test")
+    yield "demanding"
+    del LOSSES._registered["demanding"]
+
+
+def test_a_term_that_refuses_its_arguments_is_a_reason(demanding: str) -> None:
+    assert _problems(f"stages.0.phases.1.terms={{{demanding}: {{strength: 2}}}}") == []
+    assert _problems(f"stages.0.phases.1.terms={{{demanding}: {{strength: 0}}}}") == [
+        "term 'demanding' cannot be built: strength must be at least 1, not 0"
+    ]
