@@ -1,0 +1,1 @@
+"""Labelled face images: loaders, rendered faces, batches and conditions."""

@@ -1,0 +1,149 @@
+"""What a dataset is, and how one is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ganzoo.errors import GanzooError
+from ganzoo.registry import DATASETS
+
+SPLIT_NAMES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a dataset.
+
+    Attributes:
+        images: uint8 ``(N, C, H, W)``, values 0..255.
+        labels: int64 ``(N,)``, indices into the dataset's class names.
+        names: Where each image came from (a file or row), for messages; may be empty.
+        action_units: float32 ``(N, A)`` in [0, 1] where known.
+        identities: int64 ``(N,)``, equal for images of one person, where known.
+    """
+
+    images: Tensor
+    labels: Tensor
+    names: Sequence[str] = ()
+    action_units: Tensor | None = None
+    identities: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def class_counts(self, num_classes: int) -> list[int]:
+        """Number of images per class, in class order."""
+        return [int(count) for count in torch.bincount(self.labels, minlength=num_classes)]
+
+
+class Counterfactual(Protocol):
+    """Gives the true answers of a dataset that knows them."""
+
+    def __call__(self, split: str, indices: Tensor, targets: Tensor) -> Tensor:
+        """Images ``indices`` of ``split`` with expressions ``targets`` (both int64 ``(M,)``): uint8 ``(M, C, H, W)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images of one size in three parts.
+
+    Attributes:
+        name: The name it was asked for by, such as ``fer4``.
+        class_names: Expression of each label.
+        splits: ``train``, ``val`` and ``test``.
+        content_hash: SHA-256 over pixels, labels and class names of all parts.
+        judge_family: Which shipped judges may score it (``"fer"``, ``"synth"``), or None.
+        counterfactual: Gives true answers, where they are known (rendered faces).
+        skipped: What was left out with ``skip_bad``, one line each.
+        facts: Further facts for the provenance of runs; values are plain JSON.
+        action_unit_names: Meaning of the columns of ``Split.action_units``.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    splits: Mapping[str, Split]
+    content_hash: str
+    judge_family: str | None = None
+    counterfactual: Counterfactual | None = None
+    skipped: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    action_unit_names: tuple[str, ...] = ()
+
+    @property
+    def train(self) -> Split:
+        return self.splits["train"]
+
+    @property
+    def val(self) -> Split:
+        return self.splits["val"]
+
+    @property
+    def test(self) -> Split:
+        return self.splits["test"]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def image_channels(self) -> int:
+        return int(self.train.images.shape[1])
+
+    @property
+    def image_size_px(self) -> int:
+        return int(self.train.images.shape[-1])
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How a dataset is to be found and read.
+
+    Attributes:
+        path: What stands after the colon in ``folder:PATH``; empty otherwise.
+        root: ``--data-root``; None means ``$GANZOO_DATA``, then ``./data``.
+        skip_bad: Leave out unreadable items (named and counted) instead of raising.
+        download: Fetch the data where the loader knows how.
+        image_size_px: Size to resize (or render) to; None keeps the dataset's own.
+        cache: Whether decoded data may be kept on disk.
+    """
+
+    path: str = ""
+    root: Path | None = None
+    skip_bad: bool = False
+    download: bool = False
+    image_size_px: int | None = None
+    cache: bool = True
+
+
+DatasetLoader = Callable[[str, DataOptions], Dataset]
+"""Registered as a dataset: takes the name it was asked for by and the options."""
+
+
+def load_dataset(
+    spec: str,
+    *,
+    root: str | Path | None = None,
+    skip_bad: bool = False,
+    download: bool = False,
+    image_size_px: int | None = None,
+    cache: bool = True,
+) -> Dataset:
+    """Loads the dataset called ``spec``: ``fer4``, ``synth4``, ``folder:PATH``, ...
+
+    Raises:
+        GanzooError: Unknown name, data not found, or unreadable items without ``skip_bad``.
+    """
+    name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")
+    options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache)
+    dataset = DATASETS.get(name)(spec, options)
+    for split in SPLIT_NAMES:
+        if split not in dataset.splits or len(dataset.splits[split]) == 0:
+            raise GanzooError(f"Dataset '{spec}' has no images in its '{split}' part.")
+    return dataset

@@ -1,0 +1,35 @@
+"""Conversions between stored pixels (uint8, 0..255) and network pixels (float32, -1..1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_RESIZE_AT_ONCE = 1024
+
+
+def to_minus1_1(images: Tensor) -> Tensor:
+    """Converts uint8 0..255 of any shape to float32 in [-1, 1]."""
+    # Products only: a device may divide by multiplying with the rounded reciprocal, and give other bits than its neighbour.
+    return images.to(torch.float32).mul_(2.0).sub_(255.0).mul_(1.0 / 255.0)
+
+
+def to_uint8(images_minus1_1: Tensor) -> Tensor:
+    """Converts floats in [-1, 1] of any shape to uint8 0..255: clamped and rounded, never truncated.
+
+    The arithmetic is float32 whatever the input's type, because bfloat16 cannot tell neighbouring grey levels apart.
+    """
+    return images_minus1_1.to(torch.float32).add(1.0).mul_(127.5).round_().clamp_(0.0, 255.0).to(torch.uint8)
+
+
+def resize_uint8(images: Tensor, size_px: int) -> Tensor:
+    """Resizes uint8 ``(N, C, H, W)`` to ``(N, C, size_px, size_px)``, bilinear with anti-aliasing, rounded."""
+    if images.shape[-2:] == (size_px, size_px):
+        return images
+    resized = images.new_empty((*images.shape[:2], size_px, size_px))
+    for first in range(0, len(images), _RESIZE_AT_ONCE):
+        block = images[first : first + _RESIZE_AT_ONCE].to(torch.float32)
+        smooth = functional.interpolate(block, (size_px, size_px), mode="bilinear", antialias=True, align_corners=False)
+        resized[first : first + _RESIZE_AT_ONCE] = smooth.round_().clamp_(0.0, 255.0).to(torch.uint8)
+    return resized

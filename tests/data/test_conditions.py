@@ -1,0 +1,77 @@
+"""Conditions and their views, and how targets are drawn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ganzoo.data.conditions import TARGET_SAMPLERS, Condition
+from ganzoo.errors import GanzooError
+
+CONDITION = Condition(target=torch.tensor([2, 0, 1]), source=torch.tensor([0, 0, 2]), num_classes=3)
+
+
+def _sample(name: str, labels: torch.Tensor, classes: int, seed: int = 0) -> torch.Tensor:
+    return TARGET_SAMPLERS[name](labels, classes, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ("index", [2, 0, 1]),
+        ("onehot", [[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]),
+        ("signed", [[-1.0, -1, 1], [1, -1, -1], [-1, 1, -1]]),
+        ("difference", [[-1.0, 0, 1], [0, 0, 0], [0, 1, -1]]),
+    ],
+)
+def test_views(view: str, expected: list[object]) -> None:
+    torch.testing.assert_close(CONDITION.view(view), torch.tensor(expected))
+
+
+def test_an_unknown_view_is_refused() -> None:
+    with pytest.raises(GanzooError, match="no view 'soft' of a condition. Known: onehot, signed, difference, index"):
+        CONDITION.view("soft")
+
+
+@pytest.mark.parametrize("name", sorted(TARGET_SAMPLERS))
+def test_targets_are_classes_and_depend_on_the_generator_alone(name: str) -> None:
+    labels = torch.arange(40) % 4
+    targets = _sample(name, labels, 4)
+    assert targets.dtype == torch.int64 and targets.min() >= 0 and targets.max() < 4
+    assert len(targets) == (120 if name == "all_other" else 40)
+    state = torch.get_rng_state()
+    assert torch.equal(targets, _sample(name, labels, 4))
+    assert torch.equal(state, torch.get_rng_state())
+    if name not in ("own", "all_other"):
+        assert not torch.equal(targets, _sample(name, labels, 4, seed=1))
+
+
+def test_permute_keeps_the_classes_of_the_batch() -> None:
+    labels = torch.tensor([0, 0, 0, 0, 0, 0, 2, 2, 3, 3])
+    targets = _sample("permute", labels, 5)
+    assert targets.sort().values.tolist() == labels.tolist()
+    assert targets.tolist() != labels.tolist()
+
+
+def test_uniform_draws_every_class_equally_often() -> None:
+    counts = torch.bincount(_sample("uniform", torch.zeros(8000, dtype=torch.int64), 4), minlength=4)
+    assert (counts - 2000).abs().max() < 200  # five standard deviations
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_uniform_other_never_draws_the_own_class_and_the_others_equally(classes: int) -> None:
+    labels = torch.arange(7000) % classes
+    targets = _sample("uniform_other", labels, classes)
+    assert not (targets == labels).any()
+    counts = torch.bincount(targets[labels == 0], minlength=classes)[1:]
+    share = 7000 / classes / (classes - 1)
+    assert (counts - share).abs().max() < 5 * share**0.5
+
+
+def test_all_other_gives_each_face_its_targets_in_a_row() -> None:
+    assert _sample("all_other", torch.tensor([0, 2, 1]), 3).tolist() == [1, 2, 0, 1, 2, 0]
+
+
+def test_own_asks_for_what_is_there() -> None:
+    labels = torch.tensor([3, 1, 2])
+    assert torch.equal(_sample("own", labels, 4), labels)
