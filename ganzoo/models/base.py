@@ -1,0 +1,169 @@
+"""The contracts of generators and discriminators: what they take, what they give, which sizes they accept."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
+
+ConditionView = Literal["onehot", "signed", "difference", "index"]
+"""How a network wants its condition: one-hot, ±1 one-hot, target minus source one-hot, each ``(N, K)``; index ``(N,)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """What every network declares about itself.
+
+    Attributes:
+        condition: View of the condition it takes; None when it takes none.
+        gives: Names of the output fields it fills.
+        size_multiple_px: Image sizes must be multiples of this.
+        min_size_px: Smallest image size.
+        couples_batch: Whether an output depends on the other samples of the batch (batch norm, minibatch statistics);
+            gradient penalties are refused on such a discriminator.
+        tiny: Arguments that make it small, for tests.
+    """
+
+    condition: ConditionView | None
+    gives: frozenset[str]
+    size_multiple_px: int = 1
+    min_size_px: int = 1
+    couples_batch: bool = False
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+
+    def size_problem(self, image_size_px: int) -> str | None:
+        """Why the network cannot work at this size, or None."""
+        if image_size_px < self.min_size_px:
+            return f"needs images of at least {self.min_size_px} px, not {image_size_px}"
+        if image_size_px % self.size_multiple_px:
+            return f"needs a size that is a multiple of {self.size_multiple_px} px, not {image_size_px}"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec(NetworkSpec):
+    """What a generator declares.
+
+    Attributes:
+        takes_image: Whether it translates a source image; False for noise-to-image.
+        noise_size: Length of the standard-normal or uniform noise vector it takes; 0 for none.
+        noise: Distribution of that vector.
+    """
+
+    gives: frozenset[str] = frozenset({"image"})
+    takes_image: bool = True
+    noise_size: int = 0
+    noise: Literal["normal", "uniform"] = "normal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorSpec(NetworkSpec):
+    """What a discriminator declares; ``gives`` holds ``"scores"`` and perhaps ``"class_logits"``."""
+
+    gives: frozenset[str] = frozenset({"scores"})
+
+
+class GeneratorOutput(NamedTuple):
+    """What a generator returns.
+
+    Attributes:
+        image: float ``(N, C, H, W)``, nominally in [-1, 1].
+        attention: float ``(N, 1, H, W)`` in [0, 1]; 1 keeps the source pixel.
+    """
+
+    image: Tensor
+    attention: Tensor | None = None
+
+
+class DiscriminatorOutput(NamedTuple):
+    """What a discriminator returns.
+
+    Attributes:
+        scores: Realness logits ``(N, 1, h, w)`` (a patch map) or ``(N, 1)``; unbounded.
+        class_logits: Class logits ``(N, K)``, where the discriminator classifies.
+    """
+
+    scores: Tensor
+    class_logits: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """Base of generators.
+
+    A subclass takes ``image_channels``, ``image_size_px``, ``num_classes`` and its own keyword arguments, sets ``spec``, and
+    its ``forward(image, condition)`` (or ``forward(noise, condition)`` where ``spec.takes_image`` is False) returns a
+    :class:`GeneratorOutput`. ``image`` is float ``(N, C, H, W)`` in [-1, 1]; ``condition`` is the view named in the spec.
+    """
+
+    spec: ClassVar[GeneratorSpec]
+
+    def __call__(self, source: Tensor, condition: Tensor) -> GeneratorOutput:
+        output: GeneratorOutput = super().__call__(source, condition)
+        return output
+
+
+class Discriminator(nn.Module):
+    """Base of discriminators.
+
+    Constructed like a :class:`Generator`; ``forward(image)``, or ``forward(image, condition)`` where ``spec.condition`` is
+    set, returns a :class:`DiscriminatorOutput`.
+    """
+
+    spec: ClassVar[DiscriminatorSpec]
+
+    def __call__(self, image: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
+        output: DiscriminatorOutput = super().__call__(image) if condition is None else super().__call__(image, condition)
+        return output
+
+
+def create_generator(name: str, *, image_channels: int, image_size_px: int, num_classes: int, **arguments: Any) -> Generator:
+    """Builds the registered generator ``name``; ``arguments`` are its own, such as ``width``.
+
+    Raises:
+        GanzooError: Unknown name or argument, or a size it does not accept.
+    """
+    generator: Generator = _create(GENERATORS, name, image_channels, image_size_px, num_classes, arguments)
+    return generator
+
+
+def create_discriminator(
+    name: str, *, image_channels: int, image_size_px: int, num_classes: int, **arguments: Any
+) -> Discriminator:
+    """Builds the registered discriminator ``name``; ``arguments`` are its own, such as ``width``.
+
+    Raises:
+        GanzooError: Unknown name or argument, or a size it does not accept.
+    """
+    discriminator: Discriminator = _create(DISCRIMINATORS, name, image_channels, image_size_px, num_classes, arguments)
+    return discriminator
+
+
+def _create(
+    registry: Registry[Any], name: str, image_channels: int, image_size_px: int, num_classes: int, arguments: Mapping[str, Any]
+) -> Any:
+    network = registry.get(name)
+    problems = argument_problems(network, arguments)
+    if size_problem := network.spec.size_problem(image_size_px):
+        problems.append(size_problem)
+    if problems:
+        raise GanzooError(f"{registry.kind.capitalize()} '{name}' {'; '.join(problems)}.")
+    return network(image_channels=image_channels, image_size_px=image_size_px, num_classes=num_classes, **arguments)
+
+
+def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
+    """What is wrong with keyword ``arguments`` for a class or function: unknown names, in words."""
+    parameters = inspect.signature(factory).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return []
+    known = [name for name in parameters if name not in ("image_channels", "image_size_px", "num_classes", "self")]
+    return [
+        f"has no argument '{name}'.{did_you_mean(name, known)} It takes: {', '.join(known) or 'none'}"
+        for name in arguments
+        if name not in known
+    ]

@@ -1,0 +1,61 @@
+"""Layers that several families share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def tile_condition(features: Tensor, condition: Tensor) -> Tensor:
+    """Appends a condition vector to every position of a feature map.
+
+    Args:
+        features: float ``(N, C, H, W)``.
+        condition: float ``(N, K)``.
+
+    Returns:
+        float ``(N, C + K, H, W)``.
+    """
+    planes = condition.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
+    return torch.cat([features, planes], dim=1)
+
+
+def halvings(image_size_px: int, smallest_px: int = 3, most: int | None = None) -> int:
+    """How often a size can be halved exactly without falling below ``smallest_px``."""
+    count = 0
+    while image_size_px % 2 == 0 and image_size_px // 2 >= smallest_px and count != most:
+        image_size_px //= 2
+        count += 1
+    return count
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with instance norm, added to the input; no activation after the sum (StarGAN, arXiv 1711.09020)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """float ``(N, C, H, W)`` to the same shape."""
+        changed: Tensor = features + self.main(features)
+        return changed
+
+
+def initialise_dcgan(network: nn.Module) -> None:
+    """Initialises as DCGAN (arXiv 1511.06434): weights N(0, 0.02), batch-norm gains N(1, 0.02), biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
