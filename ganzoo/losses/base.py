@@ -1,0 +1,89 @@
+"""What a loss term is, and what it may ask of a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from ganzoo.models.base import DiscriminatorOutput, GeneratorOutput
+
+Side = Literal["generator", "discriminator"]
+"""Which of the two players a phase trains; a phase that updates the discriminator is its side, any other the generator's."""
+
+Generated = Literal["fake", "cycle", "self_reconstruction"]
+"""Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source)."""
+
+Need = Literal["fake", "cycle", "self_reconstruction", "scores", "class_logits", "condition", "input_gradient"]
+"""What a term needs of the networks: images of the generator; a discriminator, one with a classifier, one that reads the
+condition, one whose output for an image depends on that image alone."""
+
+
+class StepContext(Protocol):
+    """One batch, and the products of the networks that terms may ask for; each is computed once.
+
+    On the discriminator's side the generated images carry no graph to the generator.
+
+    Attributes:
+        side: Which player is trained now.
+        real: Source images, float ``(N, C, H, W)`` in [-1, 1].
+        source_labels: Expression of each source, int64 ``(N,)``.
+        target_labels: Wanted expression, int64 ``(N,)``.
+    """
+
+    side: Side
+    real: Tensor
+    source_labels: Tensor
+    target_labels: Tensor
+
+    def generated(self, which: Generated) -> GeneratorOutput:
+        """The generator's output: G(x, target) for ``fake`` and so on."""
+        ...
+
+    def scores(self, of: Generated | Literal["real", "mismatched"]) -> DiscriminatorOutput:
+        """The discriminator's output for real or generated images, each with the condition it should have.
+
+        ``mismatched`` are the real images with a wrong expression.
+        """
+        ...
+
+    def discriminate(self, images: Tensor, like: Generated | Literal["real"]) -> DiscriminatorOutput:
+        """The discriminator's output for other images, under the condition that ``like`` has; not kept."""
+        ...
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Fresh random numbers, uniform in [0, 1), from the run's generator."""
+        ...
+
+    def normal(self, *shape: int) -> Tensor:
+        """Fresh random numbers, standard normal, from the run's generator."""
+        ...
+
+
+class LossTerm(Protocol):
+    """A callable that returns one scalar; it never steps, detaches or zeroes anything.
+
+    Registered classes (or functions that return a term) are called with the recipe's keyword arguments.
+
+    Attributes:
+        sides: Sides it can serve.
+    """
+
+    sides: ClassVar[frozenset[Side]]
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        """What it needs on that side."""
+        ...
+
+    def __call__(self, context: StepContext) -> Tensor:
+        """The value for the batch: a float32 scalar, before its weight."""
+        ...
+
+
+BOTH: frozenset[Side] = frozenset({"generator", "discriminator"})
+GENERATOR: frozenset[Side] = frozenset({"generator"})
+DISCRIMINATOR: frozenset[Side] = frozenset({"discriminator"})
+
+LossFactory = Callable[..., LossTerm]

@@ -1,0 +1,38 @@
+"""Terms that tie an image to its expression."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ganzoo.errors import GanzooError
+from ganzoo.losses.base import BOTH, Need, Side, StepContext
+from ganzoo.registry import LOSSES
+
+
+@LOSSES.register("classification")
+class Classification:
+    """Cross-entropy of the discriminator's classifier (StarGAN, arXiv 1711.09020; eqs. 2 and 3 of the founding paper).
+
+    The discriminator learns the expressions of real images, generated ones never train it; the generator wants its
+    translations to be read as the target.
+    """
+
+    sides: ClassVar[frozenset[Side]] = BOTH
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"class_logits", "fake"}) if side == "generator" else frozenset({"class_logits"})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        if context.side == "generator":
+            return cross_entropy(_logits(context, "fake"), context.target_labels)
+        return cross_entropy(_logits(context, "real"), context.source_labels)
+
+
+def _logits(context: StepContext, of: str) -> Tensor:
+    logits = context.scores("fake" if of == "fake" else "real").class_logits
+    if logits is None:
+        raise GanzooError("The discriminator's spec promises class_logits, but its output has none.")
+    return logits.float()

@@ -1,0 +1,38 @@
+"""Terms that keep what the expression does not change."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+from ganzoo.losses.base import GENERATOR, Generated, Need, Side, StepContext
+from ganzoo.registry import LOSSES
+
+
+class _Reconstruction:
+    """E|x - y| over all pixels, on images in [-1, 1] (so twice the value that metrics give on [0, 1])."""
+
+    sides: ClassVar[frozenset[Side]] = GENERATOR
+    image: ClassVar[Generated]
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({self.image})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        return l1_loss(context.generated(self.image).image.float(), context.real)
+
+
+@LOSSES.register("cycle")
+class Cycle(_Reconstruction):
+    """E|x - G(G(x, target), source)| (eq. 4 of the founding paper; CycleGAN, arXiv 1703.10593)."""
+
+    image: ClassVar[Generated] = "cycle"
+
+
+@LOSSES.register("self_reconstruction")
+class SelfReconstruction(_Reconstruction):
+    """E|x - G(x, source)|: asked for the expression it has, a face comes back (AttGAN, arXiv 1711.10678)."""
+
+    image: ClassVar[Generated] = "self_reconstruction"

@@ -1,0 +1,40 @@
+"""Reconstruction terms against values worked out by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+import torch
+
+from ganzoo.losses.base import StepContext
+from ganzoo.losses.content import Cycle, SelfReconstruction
+from ganzoo.models.base import GeneratorOutput
+
+TERMS = {"cycle": Cycle, "self_reconstruction": SelfReconstruction}
+
+
+@pytest.mark.parametrize("name", sorted(TERMS))
+def test_the_mean_absolute_difference_over_all_pixels(name: str) -> None:
+    real = torch.zeros(2, 1, 2, 2)
+    image = torch.tensor([[1.0, -1, 0, 0], [0.5, 0, 0, -0.5]]).view(2, 1, 2, 2).requires_grad_()
+    answers = {name: GeneratorOutput(image)}
+    context = cast(StepContext, SimpleNamespace(side="generator", real=real, generated=answers.__getitem__))
+    value = TERMS[name]()(context)
+    assert value.item() == pytest.approx((1 + 1 + 0.5 + 0.5) / 8)
+    value.backward()
+    assert image.grad is not None
+    assert image.grad.flatten().tolist() == [0.125, -0.125, 0, 0, 0.125, 0, 0, -0.125]
+
+
+@pytest.mark.parametrize("name", sorted(TERMS))
+def test_only_its_own_image_is_needed_and_only_the_generator_learns(name: str) -> None:
+    assert TERMS[name]().needs("generator") == {name}
+    assert TERMS[name].sides == {"generator"}
+
+
+def test_half_precision_images_are_compared_in_float32() -> None:
+    image = GeneratorOutput(torch.ones(1, 1, 2, 2, dtype=torch.bfloat16))
+    context = cast(StepContext, SimpleNamespace(real=torch.zeros(1, 1, 2, 2), generated=lambda which: image))
+    assert Cycle()(context).dtype == torch.float32
