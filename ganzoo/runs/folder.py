@@ -1,0 +1,133 @@
+"""A run folder: its place, its files, and writing them so that a kill never leaves half a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ganzoo.errors import GanzooError
+from ganzoo.runs.schema import MetricsFile, RunInfo
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``<results>/<data>/<recipe>/<fingerprint8>/seed_<k>/``.
+
+    Files: ``config.yaml``, ``run.json``, ``metrics.json``, ``history.csv``, ``per_image.parquet``, ``gallery.npz``,
+    ``generator.safetensors`` (the final generator), ``samples/`` (pictures), ``checkpoints/``.
+    """
+
+    path: Path
+
+    @classmethod
+    def place(cls, results: Path, data: str, recipe: str, fingerprint: str, seed: int) -> RunFolder:
+        """The folder of one run under ``results``; nothing is created."""
+        return cls(results / _as_name(data) / _as_name(recipe) / fingerprint[:8] / f"seed_{seed}")
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def info(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def per_image(self) -> Path:
+        return self.path / "per_image.parquet"
+
+    @property
+    def gallery(self) -> Path:
+        """``sources`` uint8 (n,C,H,W), ``labels`` int64 (n,), ``translations`` uint8 (n,K,C,H,W) for every class as target."""
+        return self.path / "gallery.npz"
+
+    @property
+    def generator(self) -> Path:
+        return self.path / "generator.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def read_info(self) -> RunInfo:
+        """Reads ``run.json``.
+
+        Raises:
+            GanzooError: Missing, truncated or not of this format.
+        """
+        return read_json(self.info, RunInfo)
+
+    def read_metrics(self) -> MetricsFile:
+        """Reads ``metrics.json``.
+
+        Raises:
+            GanzooError: Missing, truncated or not of this format.
+        """
+        return read_json(self.metrics, MetricsFile)
+
+
+def find_runs(results: Path) -> Iterator[RunFolder]:
+    """All run folders (those with a ``run.json``) anywhere under ``results``, in path order."""
+    for file in sorted(results.rglob("run.json")):
+        yield RunFolder(file.parent)
+
+
+def read_json(path: Path, model: type[Model]) -> Model:
+    """Reads and validates a JSON file.
+
+    Raises:
+        GanzooError: Missing, truncated or not of this format.
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise GanzooError(f"{path} is not a valid {model.__name__}: {where + ': ' if where else ''}{first['msg']}.") from error
+
+
+def write_json(path: Path, record: BaseModel) -> None:
+    """Writes a record as JSON, atomically; floats must be finite."""
+    write_atomically(
+        path, lambda file: file.write_text(json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
+    )
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk, then renames it to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _as_name(text: str) -> str:
+    kept = "".join(character if character.isalnum() or character in "-_.+" else "_" for character in text)
+    return kept.strip("._") or "unnamed"

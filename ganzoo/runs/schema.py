@@ -1,0 +1,179 @@
+"""The files of a run as typed models: ``run.json`` and ``metrics.json``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["running", "stopped", "finished", "diverged", "failed"]
+"""``running`` also means *killed* when no process is left; ``stopped``: by Ctrl-C or ``--max-minutes``, resumable."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataFacts(_Record):
+    """Which images a run saw.
+
+    Attributes:
+        name: Dataset as asked for, such as ``fer4``.
+        content_hash: SHA-256 over pixels, labels and class names.
+        class_names: Expression of each label.
+        image_shape: Channels, height, width.
+        counts: Part -> images per class, in class order.
+        facts: What the loader says about itself (source form, expected counts and whether they hold, ...).
+        skipped: Items left out with ``--skip-bad``.
+    """
+
+    name: str
+    content_hash: str
+    class_names: list[str]
+    image_shape: list[int] = Field(default_factory=list)
+    counts: dict[str, list[int]]
+    facts: dict[str, Any] = Field(default_factory=dict)
+    skipped: list[str] = Field(default_factory=list)
+
+
+class Environment(_Record):
+    """What a run ran on.
+
+    Attributes:
+        ganzoo: Package version.
+        python: Python version.
+        packages: Library -> version.
+        plugins: Plugin distribution or file -> version or SHA-256.
+        device: Device in words.
+        precision: ``32`` or ``bf16``, as resolved.
+        threads: CPU threads of one process.
+        git_commit: Commit of the checkout the package runs from, with ``+dirty`` where it has changes; None when installed.
+        command: The command line, or ``python``.
+    """
+
+    ganzoo: str
+    python: str
+    packages: dict[str, str]
+    plugins: dict[str, str] = Field(default_factory=dict)
+    device: str
+    precision: str
+    threads: int
+    git_commit: str | None = None
+    command: str
+
+
+class Progress(_Record):
+    """How far a run has come.
+
+    Attributes:
+        steps: Batches seen.
+        images_seen: Training images seen, counted once per batch.
+        updates: Network -> optimiser steps.
+        epochs: Passes over the training part.
+        train_seconds: Time in training steps, over all sessions of the run.
+        images_per_second: ``images_seen / train_seconds``.
+    """
+
+    steps: int = 0
+    images_seen: int = 0
+    updates: dict[str, int] = Field(default_factory=dict)
+    epochs: float = 0.0
+    train_seconds: float = 0.0
+    images_per_second: float = 0.0
+
+
+class RunInfo(_Record):
+    """``run.json``: status and provenance of one run.
+
+    Attributes:
+        recipe: Name of the recipe.
+        fingerprint: Training fingerprint: recipe, precision, data and plugins, without seed and length.
+        seed: Seed of the run.
+        status: See :data:`Status`.
+        message: Why it stopped, where it did not finish.
+        started: UTC time, ISO 8601.
+        ended: UTC time, ISO 8601.
+        preset: ``quick``, ``paper`` or None.
+        parameters: Network -> number of trainable parameters.
+        macs_per_image: Multiply-accumulates of one generator forward pass for one image.
+        progress: How far it has come.
+        evaluation_seconds: Time the last scoring took.
+    """
+
+    format: Literal["ganzoo-run/1"] = "ganzoo-run/1"
+    recipe: str
+    fingerprint: str
+    seed: int
+    status: Status
+    message: str | None = None
+    started: str
+    ended: str | None = None
+    preset: str | None = None
+    data: DataFacts
+    environment: Environment
+    parameters: dict[str, int] = Field(default_factory=dict)
+    macs_per_image: int | None = None
+    progress: Progress = Field(default_factory=Progress)
+    evaluation_seconds: float | None = None
+
+
+class MetricInfo(_Record):
+    """What a metric is, so that tables need no code to show it.
+
+    Attributes:
+        label: Column heading, such as ``FID``.
+        direction: ``lower`` or ``higher`` is better; ``none`` for descriptive ones.
+        ranked: Whether it decides an order between models.
+        beats: The control row that a working model must beat, if any.
+        unit: Unit or range, in words.
+    """
+
+    label: str
+    direction: Literal["lower", "higher", "none"]
+    ranked: bool
+    beats: str | None = None
+    unit: str = ""
+
+
+class Confusion(_Record):
+    """Target × predicted counts of the off-diagonal grid; rows are targets, both in class order."""
+
+    class_names: list[str]
+    counts: list[list[int]]
+
+
+class MetricsFile(_Record):
+    """``metrics.json``: the scores of one run.
+
+    Attributes:
+        protocol: Everything that must be equal for two scores to be comparable.
+        fingerprint: SHA-256 of the canonical JSON of ``protocol``.
+        metrics: Metric -> value, null where not applicable or not available.
+        reasons: Metric -> why it is null.
+        controls: Control row (``real``, ``no-edit``, ``oracle``, ...) -> metric -> value.
+        per_class: Metric -> target class -> value.
+        per_judge: Judge -> ``acc`` by that judge alone.
+        details: Further values, such as ``acc_floor``, ``acc_ceiling``, ``acc_calibrated``, ``acc_min_judge``.
+        confusion: Target × predicted.
+        info: Metric -> what it is.
+        judge_note: Said of the judges where it matters (for instance that they may not rank).
+        sources: Number of source images scored.
+        translations: Number of translated images scored.
+        scored: UTC time, ISO 8601.
+    """
+
+    format: Literal["ganzoo-metrics/1"] = "ganzoo-metrics/1"
+    protocol: dict[str, Any]
+    fingerprint: str
+    metrics: dict[str, float | None]
+    reasons: dict[str, str] = Field(default_factory=dict)
+    controls: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    per_class: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    per_judge: dict[str, float] = Field(default_factory=dict)
+    details: dict[str, float | None] = Field(default_factory=dict)
+    confusion: Confusion | None = None
+    info: dict[str, MetricInfo] = Field(default_factory=dict)
+    judge_note: str | None = None
+    sources: int = 0
+    translations: int = 0
+    scored: str = ""
