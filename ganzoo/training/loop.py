@@ -1,0 +1,174 @@
+"""Training as a run: logs, pictures and checkpoints at their cadence, clean stops, and going on where it stopped."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from ganzoo.errors import DivergedError
+from ganzoo.reporting import Reporter, Task
+from ganzoo.runs.folder import RunFolder
+from ganzoo.runs.schema import Progress
+from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from ganzoo.training.history import History
+from ganzoo.training.samples import SampleGrid
+from ganzoo.training.trainer import Position, Trainer
+from ganzoo.training.translator import GeneratorTranslator
+
+ROWS_PER_RUN = 400
+PICTURES_PER_RUN = 12
+CHECKPOINT_SECONDS = 60.0
+
+
+class TrainingLoop:
+    """Drives a trainer inside a run folder.
+
+    Args:
+        trainer: Ready to train.
+        folder: Exists.
+        samples: Takes pictures of the fixed faces.
+        translator: The trainer's scored generator.
+        reporter: Shows progress.
+        checkpoint_seconds: Time between checkpoints.
+        log_metrics: Also receives each history row and its step, for TensorBoard and the like.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: RunFolder,
+        samples: SampleGrid,
+        translator: GeneratorTranslator,
+        reporter: Reporter,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        log_metrics: Callable[[dict[str, Any], int], None] | None = None,
+    ) -> None:
+        self.trainer, self.folder, self.samples, self.translator = trainer, folder, samples, translator
+        self.reporter, self.checkpoint_seconds, self.log_metrics = reporter, checkpoint_seconds, log_metrics
+        self.history = History(folder.history, trainer.columns)
+        self.log_every = max(1, min(trainer.total_steps // ROWS_PER_RUN, 200))
+        self.picture_every = max(1, trainer.total_steps // PICTURES_PER_RUN)
+        self._last_row = (0, 0.0)
+        self._saved_at = time.monotonic()
+
+    def resume(self) -> bool:
+        """Goes back to the latest checkpoint, if there is one."""
+        path = checkpoint_path(self.folder)
+        if not path.is_file():
+            return False
+        self.trainer.load_state(load_checkpoint(path))
+        return True
+
+    def train(self, deadline: float | None = None) -> str | None:
+        """Trains to the end, or to a stop.
+
+        Args:
+            deadline: ``time.monotonic()`` at which to stop.
+
+        Returns:
+            Why it stopped early, or None at the end of the recipe.
+
+        Raises:
+            DivergedError: A loss is not finite; the message names step, term and last good checkpoint.
+        """
+        position = self.trainer.position
+        self.folder.samples.mkdir(parents=True, exist_ok=True)
+        self.history.start(after_step=position.step)
+        self._last_row = (position.images, position.seconds)
+        if position.step == 0:
+            self.samples.save(self.translator, 0)
+        try:
+            with self.reporter.task("training", self.trainer.total_steps) as task, _stop_signals() as stopped_by:
+                return self._steps(task, stopped_by, deadline)
+        except DivergedError as error:
+            raise DivergedError(f"{error} {self._last_good()}") from None
+
+    def progress(self) -> Progress:
+        """How far the run has come, for ``run.json``."""
+        position = self.trainer.position
+        return Progress(
+            steps=position.step,
+            images_seen=position.images,
+            updates=dict(position.updates),
+            epochs=round(position.epochs, 6),
+            train_seconds=round(position.seconds, 3),
+            images_per_second=round(position.images / position.seconds, 2) if position.seconds else 0.0,
+        )
+
+    def save(self) -> None:
+        """Writes a checkpoint now."""
+        save_checkpoint(checkpoint_path(self.folder), self.trainer.state())
+        self._saved_at = time.monotonic()
+
+    def _steps(self, task: Task, stopped_by: list[str], deadline: float | None) -> str | None:
+        total = self.trainer.total_steps
+        for position in self.trainer.steps():
+            if position.step % self.log_every == 0 or position.step == total:
+                self._log(position, task)
+            else:
+                task.update(position.step)
+            if position.step % self.picture_every == 0 or position.step == total:
+                self.samples.save(self.translator, position.images)
+            reason = stopped_by[0] if stopped_by else None
+            if deadline is not None and time.monotonic() >= deadline:
+                reason = "the time given by --max-minutes is used up"
+            if reason and position.step < total:
+                self.save()
+                return reason
+            if time.monotonic() - self._saved_at >= self.checkpoint_seconds or position.step == total:
+                self.save()
+        return None
+
+    def _log(self, position: Position, task: Task) -> None:
+        self.trainer.losses.fetch()
+        images, seconds = self._last_row
+        rate = (position.images - images) / max(position.seconds - seconds, 1e-9)
+        self._last_row = (position.images, position.seconds)
+        losses = self.trainer.losses.row()
+        timing = {
+            "step": position.step,
+            "epoch": round(position.epochs, 4),
+            "images": position.images,
+            "seconds": round(position.seconds, 3),
+            "images_per_second": round(rate, 2),
+        }
+        self.history.append({**timing, **losses})
+        if self.log_metrics is not None:
+            self.log_metrics(losses, position.step)
+        totals = "  ".join(
+            f"{name.removesuffix('.total')} {value:.3f}" for name, value in losses.items() if name.endswith(".total")
+        )
+        task.update(position.step, f"{rate:.0f} images/s  {totals}")
+
+    def _last_good(self) -> str:
+        path = checkpoint_path(self.folder)
+        if not path.is_file():
+            return "There was no checkpoint yet."
+        step = load_checkpoint(path)["position"]["step"]
+        return f"The last good checkpoint is checkpoints/{path.name} of step {step}."
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[str]]:
+    """Turns the first Ctrl-C (or a request to terminate) into a wish to stop; a second Ctrl-C stops at once."""
+    wishes: list[str] = []
+
+    def wish(number: int, frame: FrameType | None) -> None:
+        if wishes:
+            raise KeyboardInterrupt
+        wishes.append("interrupted")
+
+    try:
+        before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # Only the main thread may set handlers; elsewhere the caller's own stay.
+        yield wishes
+        return
+    try:
+        yield wishes
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

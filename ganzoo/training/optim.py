@@ -1,0 +1,67 @@
+"""Optimisers of a recipe, the decay of their rates, and the moving average of the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ganzoo.config import Optimizer, Recipe
+from ganzoo.errors import GanzooError, did_you_mean
+
+
+def trained_parameters(networks: Mapping[str, nn.Module], part: str) -> list[nn.Parameter]:
+    """Parameters of a network, or of a part of it (``generator.decoder``).
+
+    Raises:
+        GanzooError: There is no such network or part, or it has no parameters.
+    """
+    network, _, inner = part.partition(".")
+    if network not in networks:
+        raise GanzooError(f"No network '{network}' to update.{did_you_mean(network, networks)} Known: {', '.join(networks)}.")
+    module = networks[network]
+    try:
+        parameters = list(module.get_submodule(inner).parameters())
+    except AttributeError:
+        parts = [name for name, _ in module.named_modules() if name]
+        raise GanzooError(f"The {network} has no part '{inner}' to update.{did_you_mean(inner, parts)}") from None
+    if not parameters:
+        raise GanzooError(f"'{part}' has no parameters to update.")
+    return parameters
+
+
+def create_optimizers(recipe: Recipe, networks: Mapping[str, nn.Module]) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for each network (or part) that some phase updates, by its name in the recipe."""
+    parts = {part: None for stage in recipe.stages for phase in stage.phases for part in phase.update}
+    return {part: _create(recipe.optimizer_for(part.split(".")[0]), trained_parameters(networks, part)) for part in parts}
+
+
+def _create(settings: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    return kind(
+        parameters,
+        lr=settings.lr,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+        fused=fused,
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, base: float, progress: float, decay_from: float) -> None:
+    """Sets the rate at ``progress`` in [0, 1] of a stage: constant up to ``decay_from``, then linear to zero."""
+    factor = 1.0 if progress <= decay_from or decay_from >= 1 else (1 - progress) / (1 - decay_from)
+    for group in optimizer.param_groups:
+        group["lr"] = base * factor
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of parameters and buffers: ``average = decay * average + (1 - decay) * new``."""
+    return AveragedModel(
+        network,
+        multi_avg_fn=get_ema_multi_avg_fn(decay),
+        use_buffers=True,
+    )

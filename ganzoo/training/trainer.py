@@ -1,0 +1,240 @@
+"""The trainer: runs any recipe; it knows no model, dataset or loss by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from ganzoo.config import Phase, Recipe, Stage
+from ganzoo.data.conditions import TARGET_SAMPLERS
+from ganzoo.data.resident import Batch, Batches
+from ganzoo.losses.base import LossTerm
+from ganzoo.models.base import Discriminator, Generator
+from ganzoo.registry import LOSSES
+from ganzoo.training.context import StepContext
+from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
+from ganzoo.training.optim import create_optimizers, moving_average, set_learning_rate, trained_parameters
+from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
+
+GENERATED = frozenset({"fake", "cycle", "self_reconstruction"})
+
+
+class BatchesFactory(Protocol):
+    """Makes the batches of one stage."""
+
+    def __call__(self, batch_size: int) -> Batches: ...
+
+
+@dataclass
+class Position:
+    """How far training has come.
+
+    Attributes:
+        stage: Index of the stage.
+        stage_step: Batches seen in this stage.
+        step: Batches seen in all.
+        images: Images seen, counted once per batch.
+        epochs: Passes over the training part.
+        updates: Network (or part) -> optimiser steps.
+        seconds: Time spent in training steps.
+    """
+
+    stage: int = 0
+    stage_step: int = 0
+    step: int = 0
+    images: int = 0
+    epochs: float = 0.0
+    updates: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class _ReadyPhase(NamedTuple):
+    """A phase with its terms built and its parameters found."""
+
+    settings: Phase
+    label: str
+    names: tuple[str, ...]
+    terms: tuple[LossTerm, ...]
+    parameters: list[nn.Parameter]
+    generated: frozenset[str]
+
+
+class Trainer:
+    """Trains a generator and a discriminator by a recipe, step by step.
+
+    Args:
+        recipe: Resolved recipe, found compatible with the networks.
+        generator: On the device.
+        discriminator: On the device.
+        make_batches: Gives batches of a size from the training part.
+        num_classes: K.
+        fabric: Device and precision.
+        seed: Seed of targets, penalties and noise.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        generator: Generator,
+        discriminator: Discriminator,
+        make_batches: BatchesFactory,
+        num_classes: int,
+        fabric: Fabric,
+        seed: int,
+    ) -> None:
+        self.recipe, self.fabric, self.num_classes = recipe, fabric, num_classes
+        self.generator, self.discriminator = generator, discriminator
+        self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
+        self.optimizers = create_optimizers(recipe, self.networks)
+        self.average = moving_average(generator, recipe.ema) if recipe.ema else None
+        self.sample_targets = TARGET_SAMPLERS[recipe.targets]
+        self.random = torch.Generator(fabric.device).manual_seed(derived_seed(seed, "training"))
+        self.losses = LossBuffer()
+        self.position = Position()
+        self.stages = [self._ready(stage) for stage in recipe.stages]
+        self.batches = [make_batches(stage.batch_size) for stage in recipe.stages]
+        self.stage_steps = [
+            stage.steps(batches.steps_per_epoch, batches.batch_size)
+            for stage, batches in zip(recipe.stages, self.batches, strict=True)
+        ]
+
+    @property
+    def total_steps(self) -> int:
+        """Batches of the whole recipe."""
+        return sum(self.stage_steps)
+
+    @property
+    def total_images(self) -> int:
+        """Images of the whole recipe, counted once per batch."""
+        return sum(steps * batches.batch_size for steps, batches in zip(self.stage_steps, self.batches, strict=True))
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the history for this recipe's losses."""
+        return loss_columns([(phase.label, phase.names) for stage in self.stages for phase in stage])
+
+    def steps(self) -> Iterator[Position]:
+        """Trains from the present position to the end of the recipe, yielding after each batch."""
+        while self.position.stage < len(self.stages):
+            yield from self._stage_steps()
+            self.position.stage += 1
+            self.position.stage_step = 0
+
+    def scored_generator(self) -> Generator:
+        """The generator that is sampled and scored: the moving average where the recipe keeps one."""
+        if self.average is None:
+            return self.generator
+        averaged = self.average.module
+        assert isinstance(averaged, Generator)
+        return averaged
+
+    def state(self) -> dict[str, Any]:
+        """Everything that has a state, as tensors and plain values."""
+        self.losses.fetch()
+        return {
+            "position": asdict(self.position),
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "average": self.average.state_dict() if self.average else None,
+            "random": self.random.get_state(),
+            "global_random": random_state(),
+            "pending_losses": [list(entry) for entry in self.losses.pending],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continues from a state of :meth:`state`, to the bit."""
+        self.position = Position(**state["position"])
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.random.set_state(state["random"])
+        restore_random_state(state["global_random"])
+        self.losses.pending = [(column, value, weight) for column, value, weight in state["pending_losses"]]
+
+    def _stage_steps(self) -> Iterator[Position]:
+        position, batches = self.position, self.batches[self.position.stage]
+        total = self.stage_steps[position.stage]
+        first, start = divmod(position.stage_step, batches.steps_per_epoch)
+        for epoch in count(first):
+            began = time.perf_counter()
+            for batch in batches.epoch(1_000_000 * position.stage + epoch, start):
+                if position.stage_step >= total:
+                    return
+                self._step(batch, position.stage_step / total)
+                position.stage_step += 1
+                position.step += 1
+                position.images += len(batch.labels)
+                position.epochs += 1 / batches.steps_per_epoch
+                position.seconds += time.perf_counter() - began
+                yield position
+                began = time.perf_counter()
+            start = 0
+
+    def _step(self, batch: Batch, progress: float) -> None:
+        """One batch through the phases that are due."""
+        stage = self.recipe.stages[self.position.stage]
+        due = [phase for phase in self.stages[self.position.stage] if (self.position.stage_step + 1) % phase.settings.every == 0]
+        context = self._context(batch)
+        for index, phase in enumerate(due):
+            self._phase_step(phase, context, _images_with_graph(due[index:]), stage, progress)
+        if self.average is not None and any("generator" in phase.settings.networks for phase in due):
+            self.average.update_parameters(self.generator)
+
+    def _context(self, batch: Batch) -> StepContext:
+        targets = self.sample_targets(batch.labels, self.num_classes, self.random)
+        repeats = len(targets) // len(batch.labels)
+        images, labels = batch.images, batch.labels
+        if repeats > 1:
+            images, labels = images.repeat_interleave(repeats, 0), labels.repeat_interleave(repeats, 0)
+        return StepContext(self.generator, self.discriminator, images, labels, targets, self.num_classes, self.random)
+
+    def _phase_step(
+        self, phase: _ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
+    ) -> None:
+        weights = tuple(phase.settings.terms[name].weight_at(progress) for name in phase.names)
+        context.begin(phase.settings.side, with_graph)
+        with self.fabric.autocast():
+            values = [term(context).float() for term in phase.terms]
+        total = torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum()
+        optimizers = [self.optimizers[part] for part in phase.settings.update]
+        for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            base = self.recipe.optimizer_for(part.split(".")[0]).lr
+            set_learning_rate(optimizer, base, progress, stage.linear_decay_from)
+        # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
+        total.backward(inputs=phase.parameters)
+        if phase.settings.clip_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(phase.parameters, phase.settings.clip_gradient_norm)
+        for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
+            optimizer.step()
+            self.position.updates[part] = self.position.updates.get(part, 0) + 1
+        if phase.settings.side == "generator":
+            context.spent()
+        context.updated(phase.settings.networks)
+        columns = tuple(f"{phase.label}.{name}" for name in phase.names)
+        self.losses.add(StepLosses(self.position.step, columns, torch.stack(values).detach(), weights))
+
+    def _ready(self, stage: Stage) -> list[_ReadyPhase]:
+        return [self._ready_phase(phase) for phase in stage.phases]
+
+    def _ready_phase(self, phase: Phase) -> _ReadyPhase:
+        terms = tuple(LOSSES.get(settings.loss_term or name)(**settings.arguments) for name, settings in phase.terms.items())
+        needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
+        parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
+        return _ReadyPhase(phase, "+".join(phase.update), tuple(phase.terms), terms, parameters, needs & GENERATED)
+
+
+def _images_with_graph(phases: Sequence[_ReadyPhase]) -> frozenset[str]:
+    """Generated images that one of the phases sends gradients through."""
+    images = frozenset[str]().union(*(phase.generated for phase in phases if phase.settings.side == "generator"))
+    return images | {"fake"} if "cycle" in images else images

@@ -1,0 +1,21 @@
+"""One cache for the whole test session, away from the user's own, and few threads: results then depend on no machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("GANZOO_DATA", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(min(2, torch.get_num_threads()))

@@ -1,0 +1,229 @@
+"""The step context: each forward pass happens once, is reused while it is fresh, and carries a graph only where it must."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
+from ganzoo.training.context import StepContext
+
+LABELS, TARGETS, CLASSES = torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]), 3
+FAKE = frozenset({"fake"})
+NOTHING: frozenset[str] = frozenset()
+
+
+class _CountingGenerator(Generator):
+    """Adds its gain and the number of the target to the source; keeps what it was asked."""
+
+    spec: ClassVar = GeneratorSpec(condition="onehot")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.0))
+        self.calls: list[tuple[Tensor, list[int]]] = []
+
+    def forward(self, source: Tensor, condition: Tensor) -> GeneratorOutput:
+        self.calls.append((source.detach(), condition.argmax(dim=1).tolist()))
+        shift = condition.argmax(dim=1).float().view(-1, *[1] * (source.ndim - 1))
+        return GeneratorOutput(self.gain * source + shift)
+
+
+class _NoiseGenerator(_CountingGenerator):
+    spec: ClassVar = GeneratorSpec(condition="onehot", takes_image=False, noise_size=500, noise="uniform")
+
+
+class _NormalNoiseGenerator(_CountingGenerator):
+    spec: ClassVar = GeneratorSpec(condition="onehot", takes_image=False, noise_size=500, noise="normal")
+
+
+class _CountingDiscriminator(Discriminator):
+    spec: ClassVar = DiscriminatorSpec(condition=None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(2.0))
+        self.calls: list[tuple[Tensor, Any]] = []
+
+    def forward(self, image: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
+        self.calls.append((image.detach(), None if condition is None else condition.argmax(dim=1).tolist()))
+        return DiscriminatorOutput(self.gain * image.flatten(1).mean(dim=1, keepdim=True))
+
+
+class _ConditionedDiscriminator(_CountingDiscriminator):
+    spec: ClassVar = DiscriminatorSpec(condition="onehot")
+
+
+def _context(
+    generator: type[_CountingGenerator] = _CountingGenerator, discriminator: type[_CountingDiscriminator] = _CountingDiscriminator
+) -> tuple[StepContext, Any, Any]:
+    real = torch.arange(12.0).view(3, 1, 2, 2) / 12
+    maker, judge = generator(), discriminator()
+    return StepContext(maker, judge, real, LABELS, TARGETS, CLASSES, torch.Generator().manual_seed(0)), maker, judge
+
+
+def test_nothing_happens_before_it_is_asked_for() -> None:
+    context, maker, judge = _context()
+    context.begin("discriminator", NOTHING)
+    assert maker.calls == [] and judge.calls == []
+
+
+@pytest.mark.parametrize("side", ["discriminator", "generator"])
+def test_each_forward_pass_happens_once_in_a_phase(side: Any) -> None:
+    context, maker, judge = _context()
+    context.begin(side, FAKE if side == "generator" else NOTHING)
+    for _ in range(3):
+        context.generated("fake")
+        context.scores("fake")
+        context.scores("real")
+    assert len(maker.calls) == 1 and len(judge.calls) == 2
+
+
+def test_what_is_generated_and_from_what() -> None:
+    context, maker, _ = _context()
+    context.begin("generator", frozenset({"fake", "cycle", "self_reconstruction"}))
+    context.generated("cycle")
+    context.generated("self_reconstruction")
+    (fake_source, fake_target), (cycle_source, cycle_target), (self_source, self_target) = maker.calls
+    assert torch.equal(fake_source, context.real) and fake_target == TARGETS.tolist()
+    assert torch.equal(cycle_source, context.generated("fake").image) and cycle_target == LABELS.tolist()
+    assert torch.equal(self_source, context.real) and self_target == LABELS.tolist()
+    assert len(maker.calls) == 3
+
+
+def test_on_the_discriminators_side_images_carry_no_graph() -> None:
+    context, maker, judge = _context()
+    context.begin("discriminator", FAKE)  # the generator's phase will follow on the same batch
+    assert not context.generated("fake").image.requires_grad
+    context.scores("fake").scores.sum().backward()
+    assert maker.gain.grad is None and judge.gain.grad is not None
+
+
+def test_without_a_generators_phase_no_graph_is_kept_at_all() -> None:
+    context, _, _ = _context()
+    context.begin("discriminator", NOTHING)
+    context.generated("fake")
+    assert not context._kept["fake", False].value[0].requires_grad
+
+
+def test_the_fake_is_reused_by_the_generators_phase_and_trains_it() -> None:
+    context, maker, judge = _context()
+    context.begin("discriminator", FAKE)
+    before = context.generated("fake").image
+    context.scores("fake")
+    context.updated({"discriminator"})
+    context.begin("generator", FAKE)
+    after = context.generated("fake").image
+    assert len(maker.calls) == 1
+    assert torch.equal(before, after) and after.requires_grad
+    context.scores("fake").scores.sum().backward()
+    # d/dgain of sum_n 2 * mean(gain * x_n + shift) is 2 * sum_n mean(x_n).
+    assert float(maker.gain.grad) == pytest.approx(2 * float(context.real.flatten(1).mean(dim=1).sum()))
+
+
+def test_scores_are_made_anew_after_the_discriminator_changed() -> None:
+    context, _, judge = _context()
+    context.begin("discriminator", NOTHING)
+    before = context.scores("real").scores.detach()
+    with torch.no_grad():
+        judge.gain.mul_(3)
+    context.updated({"discriminator"})
+    assert torch.allclose(context.scores("real").scores, 3 * before)
+
+
+def test_images_are_made_anew_after_the_generator_changed() -> None:
+    context, maker, judge = _context()
+    context.begin("generator", FAKE)
+    before = context.scores("fake").scores.detach()
+    context.scores("real")
+    with torch.no_grad():
+        maker.gain.mul_(2)
+    context.updated({"generator"})
+    assert not torch.allclose(context.scores("fake").scores, before)
+    context.scores("real")
+    assert len(maker.calls) == 2
+    assert len(judge.calls) == 3, "the scores of real images do not depend on the generator"
+
+
+def test_an_image_without_a_graph_does_not_serve_a_phase_that_needs_one() -> None:
+    context, maker, _ = _context()
+    context.begin("discriminator", NOTHING)
+    context.generated("fake")
+    context.begin("generator", FAKE)
+    assert context.generated("fake").image.requires_grad
+    assert len(maker.calls) == 2
+
+
+def test_an_image_with_a_graph_serves_a_phase_that_needs_none() -> None:
+    context, maker, _ = _context()
+    context.begin("discriminator", FAKE)
+    context.generated("fake")
+    context.begin("discriminator", NOTHING)
+    assert not context.generated("fake").image.requires_grad
+    assert len(maker.calls) == 1
+
+
+def test_a_spent_graph_is_not_used_again() -> None:
+    context, maker, _ = _context()
+    context.begin("generator", FAKE)
+    context.scores("fake").scores.sum().backward()
+    context.spent()
+    context.scores("fake").scores.sum().backward()
+    assert len(maker.calls) == 2
+
+
+def test_a_window_of_discriminator_steps_shares_one_generator_pass() -> None:
+    context, maker, judge = _context()
+    for _ in range(3):
+        context.begin("discriminator", NOTHING)
+        context.scores("fake")
+        context.scores("real")
+        context.updated({"discriminator"})
+    assert len(maker.calls) == 1 and len(judge.calls) == 6
+
+
+def test_each_image_is_judged_under_its_own_condition() -> None:
+    context, _, judge = _context(discriminator=_ConditionedDiscriminator)
+    context.begin("discriminator", NOTHING)
+    for of in ("real", "fake", "cycle", "self_reconstruction", "mismatched"):
+        context.scores(of)  # type: ignore[arg-type]  # a list of literals is inferred as strings
+    context.discriminate(context.real, like="fake")
+    conditions = [condition for _, condition in judge.calls]
+    mismatched = conditions[4]
+    assert conditions == [LABELS.tolist(), TARGETS.tolist(), LABELS.tolist(), LABELS.tolist(), mismatched, TARGETS.tolist()]
+    assert all(wrong != own for wrong, own in zip(mismatched, LABELS.tolist(), strict=True))
+    assert torch.equal(judge.calls[4][0], context.real)
+
+
+def test_other_images_are_judged_every_time() -> None:
+    context, _, judge = _context()
+    context.begin("discriminator", NOTHING)
+    for _ in range(2):
+        context.discriminate(context.real, like="real")
+    assert len(judge.calls) == 2
+
+
+@pytest.mark.parametrize("generator", [_NoiseGenerator, _NormalNoiseGenerator])
+def test_a_noise_generator_gets_noise_of_its_kind(generator: type[_CountingGenerator]) -> None:
+    context, maker, _ = _context(generator)
+    context.begin("generator", FAKE)
+    context.generated("fake")
+    ((noise, target),) = maker.calls
+    assert noise.shape == (3, 500) and target == TARGETS.tolist()
+    assert float(noise.mean()) == pytest.approx(0, abs=0.15)
+    if generator.spec.noise == "uniform":
+        assert noise.min() >= -1 and noise.max() < 1 and float(noise.std()) == pytest.approx(3**-0.5, abs=0.05)
+    else:
+        assert noise.abs().max() > 1.5 and float(noise.std()) == pytest.approx(1, abs=0.1)
+
+
+def test_random_numbers_come_from_the_runs_generator_alone() -> None:
+    first, second = _context()[0], _context()[0]
+    state = torch.get_rng_state()
+    assert torch.equal(first.uniform(2, 3), second.uniform(2, 3))
+    assert torch.equal(first.normal(2, 3), second.normal(2, 3))
+    assert not torch.equal(first.uniform(2, 3), first.uniform(2, 3))
+    assert torch.equal(state, torch.get_rng_state())

@@ -1,0 +1,193 @@
+"""The trainer on a made-up dataset: what is updated, how often, with which targets, and going on to the bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from ganzoo.config import Recipe, parse_recipe
+from ganzoo.data.base import Split
+from ganzoo.data.resident import make_batches
+from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.models.base import create_discriminator, create_generator
+from ganzoo.training.trainer import Trainer
+
+FACTS = {"image_channels": 1, "image_size_px": 32, "num_classes": 3}
+DISCRIMINATOR_PHASE = {"update": "discriminator", "terms": {"adversarial": {"loss": "wgan"}, "classification": None}}
+GENERATOR_PHASE = {"update": "generator", "terms": {"adversarial": {"loss": "wgan"}, "cycle": 10}}
+
+
+def recipe(**changes: Any) -> Recipe:
+    record = {
+        "name": "test",
+        "generator": {"name": "stargan", "width": 4, "residual_blocks": 1},
+        "discriminator": {"name": "patch_classifier", "width": 4},
+        "stages": [{"images": 48, "batch_size": 8, "phases": [DISCRIMINATOR_PHASE, {**GENERATOR_PHASE, "every": 2}]}],
+        **changes,
+    }
+    return parse_recipe(record, "test")
+
+
+def trainer(settings: Recipe, images: int = 24) -> Trainer:
+    random = torch.Generator().manual_seed(0)
+    split = Split(
+        torch.randint(256, (images, 1, 32, 32), generator=random, dtype=torch.uint8),
+        torch.randint(3, (images,), generator=random),
+    )
+    torch.manual_seed(0)
+    return Trainer(
+        settings,
+        create_generator(settings.generator.name, **FACTS, **settings.generator.arguments),
+        create_discriminator(settings.discriminator.name, **FACTS, **settings.discriminator.arguments),
+        lambda batch_size: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1),
+        3,
+        Fabric(accelerator="cpu", devices=1),
+        seed=7,
+    )
+
+
+def parameters(network: torch.nn.Module) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def changed(network: torch.nn.Module, before: list[torch.Tensor]) -> list[bool]:
+    return [not torch.equal(parameter, old) for parameter, old in zip(network.parameters(), before, strict=True)]
+
+
+def test_runs_to_the_end_and_counts_updates() -> None:
+    training = trainer(recipe())
+    positions = [position.step for position in training.steps()]
+    assert positions == [1, 2, 3, 4, 5, 6]
+    assert training.position.images == 48
+    assert training.position.epochs == pytest.approx(2.0)
+    assert training.position.updates == {"discriminator": 6, "generator": 3}
+
+
+def test_the_generator_waits_for_its_turn() -> None:
+    training = trainer(recipe())
+    before = parameters(training.generator)
+    steps = training.steps()
+    next(steps)
+    assert not any(changed(training.generator, before))
+    next(steps)
+    assert any(changed(training.generator, before))
+
+
+def test_a_part_alone_can_be_trained() -> None:
+    stage = {"images": 8, "batch_size": 8, "phases": [{**GENERATOR_PHASE, "update": "generator.main.0"}]}
+    training = trainer(recipe(stages=[stage]))
+    before, judge = parameters(training.generator), parameters(training.discriminator)
+    list(training.steps())
+    assert changed(training.generator, before) == [True] + [False] * (len(before) - 1)
+    assert not any(changed(training.discriminator, judge))
+
+
+def test_unknown_part_is_named() -> None:
+    stage = {"images": 8, "batch_size": 8, "phases": [{**GENERATOR_PHASE, "update": "generator.mian"}]}
+    with pytest.raises(GanzooError, match="no part 'mian'.*Did you mean 'main'"):
+        trainer(recipe(stages=[stage]))
+
+
+def test_stages_follow_one_another_with_their_own_batches() -> None:
+    stages = [
+        {"images": 16, "batch_size": 8, "phases": [DISCRIMINATOR_PHASE]},
+        {"epochs": 1, "batch_size": 12, "phases": [GENERATOR_PHASE]},
+    ]
+    training = trainer(recipe(stages=stages))
+    assert training.stage_steps == [2, 2]
+    assert training.total_images == 16 + 24
+    list(training.steps())
+    assert training.position.updates == {"discriminator": 2, "generator": 2}
+
+
+def test_all_other_targets_train_on_every_other_class() -> None:
+    training = trainer(recipe(targets="all_other"))
+    context = training._context(next(training.batches[0].epoch(0)))
+    assert len(context.real) == len(context.target_labels) == 16
+    assert torch.equal(context.real[0], context.real[1])
+    assert bool((context.target_labels != context.source_labels).all())
+
+
+def test_moving_average_is_the_scored_generator() -> None:
+    training = trainer(recipe(ema=0.5))
+    first = parameters(training.generator)
+    seen = []
+    for position in training.steps():
+        if position.step % 2 == 0:
+            seen.append(parameters(training.generator)[0])
+    expected = seen[0]  # The first update is copied, as there is nothing to average it with.
+    for new in seen[1:]:
+        expected = 0.5 * expected + 0.5 * new
+    assert not torch.equal(first[0], expected)
+    torch.testing.assert_close(parameters(training.scored_generator())[0], expected)
+
+
+def test_without_average_the_generator_itself_is_scored() -> None:
+    training = trainer(recipe())
+    assert training.scored_generator() is training.generator
+
+
+def test_learning_rate_falls_linearly_to_zero() -> None:
+    stage = {"images": 80, "batch_size": 8, "linear_decay_from": 0.5, "phases": [DISCRIMINATOR_PHASE]}
+    training = trainer(recipe(stages=[stage], optimizer={"lr": 0.1}))
+    rates = [training.optimizers["discriminator"].param_groups[0]["lr"] for _ in training.steps()]
+    assert rates == pytest.approx([0.1] * 6 + [0.08, 0.06, 0.04, 0.02])
+
+
+def test_optimizers_can_differ_by_network() -> None:
+    training = trainer(recipe(optimizer={"lr": 0.1}, optimizers={"generator": {"lr": 0.2, "betas": [0.0, 0.99]}}))
+    assert training.optimizers["discriminator"].defaults["lr"] == 0.1
+    assert training.optimizers["generator"].defaults["betas"] == (0.0, 0.99)
+
+
+def test_clipping_bounds_the_step_of_plain_gradients() -> None:
+    phase = {**DISCRIMINATOR_PHASE, "clip_gradient_norm": 1e-3}
+    training = trainer(recipe(stages=[{"images": 8, "batch_size": 8, "phases": [phase]}]))
+    list(training.steps())
+    norm = torch.stack([p.grad.norm() for p in training.discriminator.parameters() if p.grad is not None]).norm()
+    assert float(norm) <= 1.01e-3
+
+
+def test_weights_follow_their_schedule() -> None:
+    term = {"loss": "wgan", "weight": {"start": 1.0, "end": 0.0}}
+    stage = {"images": 32, "batch_size": 8, "phases": [{"update": "discriminator", "terms": {"adversarial": term}}]}
+    training = trainer(recipe(stages=[stage]))
+    list(training.steps())
+    training.losses.fetch()
+    assert [weight for _, _, weight in training.losses.pending] == pytest.approx([1.0, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_continues_to_the_same_bits(stop: int) -> None:
+    settings = recipe(ema=0.9, targets="uniform")
+    whole = trainer(settings)
+    list(whole.steps())
+
+    first = trainer(settings)
+    for position in first.steps():
+        if position.step == stop:
+            break
+    state = first.state()
+    second = trainer(settings)
+    torch.manual_seed(99)
+    second.load_state(state)
+    list(second.steps())
+
+    for name, network in whole.networks.items():
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(tensor, second.networks[name].state_dict()[key]), f"{name}.{key}"
+    for old, new in zip(parameters(whole.scored_generator()), parameters(second.scored_generator()), strict=True):
+        assert torch.equal(old, new)
+    whole.losses.fetch()
+    second.losses.fetch()
+    assert whole.losses.pending == second.losses.pending
+
+
+def test_a_loss_that_is_not_finite_names_step_and_term() -> None:
+    training = trainer(recipe(optimizer={"lr": 1e30}))
+    with pytest.raises(DivergedError, match=r"discriminator\.\w+ became (nan|inf|-inf) in step \d"):
+        for _ in training.steps():
+            training.losses.fetch()
