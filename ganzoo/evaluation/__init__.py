@@ -1,0 +1,1 @@
+"""Scoring: protocol ``ganzoo-eval/1``."""

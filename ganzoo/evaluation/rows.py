@@ -1,0 +1,45 @@
+"""Rows: faces to score, a model's or a control's. Every metric is computed alike on all of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ganzoo.evaluation.features import Faces, NotAvailable
+
+MODEL = "model"
+"""Name of the row that is scored; every other row is a control."""
+
+
+class Row(ABC):
+    """Faces to score: a model's or a control's.
+
+    Attributes:
+        name: ``model``, ``real``, ``no-edit``, ...
+        lacks: Need (see `Metric.needs`) -> why this row cannot serve it.
+    """
+
+    name: str
+    lacks: Mapping[str, str] = {}
+
+    @property
+    @abstractmethod
+    def faces(self) -> Faces:
+        """Faces with the class that each is meant to show; in the order of the grid unless ``translations`` is lacking."""
+
+    @property
+    @abstractmethod
+    def origin(self) -> Tensor:
+        """The image of the split that each face came from, int64 ``(M,)``."""
+
+    @property
+    def selfs(self) -> Faces:
+        """Sources asked to keep their own class, ``(S,)``."""
+        raise NotAvailable(self.lacks.get("selfs", f"'{self.name}' has no such faces"))
+
+    @property
+    def cycles(self) -> Faces:
+        """Each of ``faces`` asked to go back to the class of its source, ``(P,)``."""
+        raise NotAvailable(self.lacks.get("cycles", f"'{self.name}' has no such faces"))

@@ -1,0 +1,103 @@
+"""Scores the generator of one run and writes what a run folder keeps of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganzoo.config import RunConfig
+from ganzoo.data.base import Dataset
+from ganzoo.data.pixels import to_minus1_1
+from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
+from ganzoo.evaluation.features import NotAvailable
+from ganzoo.evaluation.inception import Inception, find_weights
+from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
+from ganzoo.evaluation.judge_training import train_judges
+from ganzoo.evaluation.translate import Translator
+from ganzoo.reporting import Reporter
+from ganzoo.runs.folder import RunFolder, write_atomically, write_json
+
+OVERHEAD_SECONDS = 10.0
+"""What scoring takes beside translating: judges, distances, writing."""
+INCEPTION_IMAGES_PER_SECOND = 12.0
+"""Inception features on two CPU cores in float32, for estimates alone."""
+
+
+class Scorer:
+    """The judges of a dataset and how runs on it are scored.
+
+    Args:
+        dataset: Gives the faces.
+        judges: Made for it.
+        settings: What is scored.
+        device: Where judges and Inception run.
+        reporter: Shows progress.
+    """
+
+    def __init__(
+        self, dataset: Dataset, judges: JudgePanel, settings: EvaluationSettings, device: torch.device, reporter: Reporter
+    ) -> None:
+        self.dataset, self.judges, self.settings = dataset, judges, settings
+        self.device, self.reporter = device, reporter
+
+    @classmethod
+    def prepare(
+        cls, dataset: Dataset, config: RunConfig, device: torch.device, inception_weights: Path | None, reporter: Reporter
+    ) -> Scorer:
+        """Finds the judges of a dataset, or trains them once and for all.
+
+        Raises:
+            GanzooError: Judges that are damaged, or data too small to train any.
+        """
+        if inception_weights is not None:
+            Inception(find_weights(inception_weights), device)  # A wrong file is told before hours of training.
+        settings = EvaluationSettings(
+            max_sources=config.max_sources, inception=config.inception, inception_weights=inception_weights
+        )
+        return cls(dataset, _judges(dataset, device, reporter), settings, device, reporter)
+
+    def estimate_seconds(self, translator: Translator) -> float:
+        """About how long scoring takes here, from the time of one batch."""
+        sources = min(len(self.dataset.test), self.settings.max_sources or len(self.dataset.test))
+        count = min(16, len(self.dataset.test))
+        images, labels = to_minus1_1(self.dataset.test.images[:count]), self.dataset.test.labels[:count]
+        translator(images, labels, labels)
+        began = time.perf_counter()
+        translator(images, labels, labels)
+        per_image = (time.perf_counter() - began) / count
+        passes = sources * (2 * (self.dataset.num_classes - 1) + 1)
+        inception = 2 * sources * (self.dataset.num_classes - 1) / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0
+        return OVERHEAD_SECONDS + passes * per_image + inception
+
+    def score(self, translator: Translator, folder: RunFolder) -> float:
+        """Scores, writes ``metrics.json``, ``per_image.parquet`` and ``gallery.npz``; returns the seconds it took."""
+        began = time.perf_counter()
+        with self.reporter.task("scoring", 1) as task:
+            evaluation = evaluate(translator, self.dataset, self.judges, self.settings, device=self.device, progress=task.show)
+        gallery: dict[str, Any] = dict(evaluation.gallery)
+        write_atomically(folder.per_image, lambda file: evaluation.per_image.to_parquet(file, index=False))
+        write_atomically(folder.gallery, lambda file: np.savez_compressed(file, allow_pickle=False, **gallery))
+        write_json(folder.metrics, evaluation.metrics)
+        return time.perf_counter() - began
+
+    def _has_inception(self) -> bool:
+        if not self.settings.inception:
+            return False
+        try:
+            find_weights(self.settings.inception_weights, download=False)
+        except NotAvailable:
+            return False
+        return True
+
+
+def _judges(dataset: Dataset, device: torch.device, reporter: Reporter) -> JudgePanel:
+    try:
+        return load_judges(dataset, device=device)
+    except NoJudgesError:
+        reporter.say(f"No judges know '{dataset.name}' yet: training them once; they are kept for its next runs.")
+    train_judges(dataset, device=device, log=reporter.say)
+    return load_judges(dataset, device=device)

@@ -1,0 +1,89 @@
+"""Faces from a generator to bytes: translated batch by batch, clamped, rounded, kept as uint8.
+
+Every metric reads those bytes, so that none sees more than a picture file would hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ganzoo.data.pixels import to_minus1_1, to_uint8
+from ganzoo.errors import GanzooError
+
+Progress = Callable[[str, int, int], None]
+"""Told, as work goes on: what is being done, how much of it is done, and how much there is."""
+
+
+class Translator(Protocol):
+    """A trained generator as a function; evaluation mode and precision are its own business.
+
+    Attributes:
+        takes_image: Whether the source face matters; False for noise-to-image generators.
+    """
+
+    @property
+    def takes_image(self) -> bool: ...
+
+    def __call__(self, images: Tensor, source: Tensor, target: Tensor, /) -> Tensor:
+        """Translates float32 ``(N, C, H, W)`` in [-1, 1] from classes ``source`` to ``target``, both int64 ``(N,)``.
+
+        Returns:
+            Float ``(N, C, H, W)``, nominally in [-1, 1], not clamped.
+        """
+        ...
+
+
+def translate(
+    translator: Translator,
+    images: Tensor,
+    source: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor | None = None,
+    batch_size: int = 128,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    task: str = "translate",
+) -> Tensor:
+    """Translates faces and rounds them to uint8, the Q of the protocol.
+
+    Args:
+        translator: The generator.
+        images: uint8 ``(U, C, H, W)``.
+        source: Present class, int64 ``(N,)``.
+        target: Wanted class, int64 ``(N,)``.
+        index: Which of ``images`` to translate, int64 ``(N,)``; all in turn where left out.
+        batch_size: Faces at once.
+        device: Where the translator works.
+        progress: Told after every batch.
+        task: What it is told is being done.
+
+    Returns:
+        uint8 ``(N, C, H, W)`` on the CPU: clamped and rounded to the nearest grey level, never truncated.
+
+    Raises:
+        GanzooError: The generator gave another shape, or values that are not finite.
+    """
+    index = torch.arange(len(images)) if index is None else index
+    faces = torch.empty((len(index), *images.shape[1:]), dtype=torch.uint8)
+    with torch.inference_mode():
+        for first in range(0, len(index), batch_size):
+            part = slice(first, first + batch_size)
+            batch = to_minus1_1(images[index[part]].to(device))
+            output = translator(batch, source[part].to(device), target[part].to(device))
+            _check(output, batch)
+            faces[part] = to_uint8(output).cpu()
+            if progress:
+                progress(task, min(first + batch_size, len(index)), len(index))
+    return faces
+
+
+def _check(output: Tensor, batch: Tensor) -> None:
+    if output.shape != batch.shape:
+        raise GanzooError(f"The generator returned {tuple(output.shape)} for faces {tuple(batch.shape)}; shapes must be equal.")
+    if not bool(torch.stack(output.aminmax()).isfinite().all()):  # either end carries a NaN along
+        raise GanzooError("The generator returned values that are not finite (NaN or infinity): it diverged and has no scores.")

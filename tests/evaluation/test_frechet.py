@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from ganzoo.errors import GanzooError
+from ganzoo.evaluation.frechet import frechet_distance
+
+
+def _features(rows: int, width: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(width, width, generator=generator, dtype=torch.float64)
+    return torch.randn(rows, width, generator=generator, dtype=torch.float64) @ mixing + seed
+
+
+def _by_scipy(first: Tensor, second: Tensor) -> float:
+    a, b = first.numpy(), second.numpy()
+    root = np.real(scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)))
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * root))
+
+
+def _by_svd(first: Tensor, second: Tensor) -> float:
+    a, b = first - first.mean(0), second - second.mean(0)
+    a, b = a / (len(a) - 1) ** 0.5, b / (len(b) - 1) ** 0.5
+    nuclear = torch.linalg.svdvals(a @ b.T).sum()
+    return float((first.mean(0) - second.mean(0)).square().sum() + a.square().sum() + b.square().sum() - 2 * nuclear)
+
+
+def test_closed_form_of_one_dimension() -> None:
+    first, second = torch.tensor([[0.0], [2.0], [4.0]]), torch.tensor([[10.0], [11.0], [12.0]])
+    assert frechet_distance(first, second) == pytest.approx((11 - 2) ** 2 + (2 - 1) ** 2, rel=1e-12)
+
+
+def test_closed_form_of_axis_aligned_gaussians() -> None:
+    corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64) * (3 / 4) ** 0.5
+    first, second = corners * torch.tensor([1.0, 2.0]), corners * torch.tensor([4.0, 7.0]) + torch.tensor([3.0, 0.0])
+    assert frechet_distance(first, second) == pytest.approx(9 + (1 - 4) ** 2 + (2 - 7) ** 2, rel=1e-10)
+
+
+@pytest.mark.parametrize(("rows", "others"), [(200, 200), (150, 400), (65, 65)])
+def test_full_rank_agrees_with_scipy(rows: int, others: int) -> None:
+    first, second = _features(rows, 32, 1), _features(others, 32, 2)
+    assert frechet_distance(first, second) == pytest.approx(_by_scipy(first, second), rel=1e-6)
+
+
+def test_full_rank_agrees_with_torchmetrics() -> None:
+    class Identity(torch.nn.Module):
+        num_features = 12
+
+        def forward(self, images: Tensor) -> Tensor:
+            return images.flatten(1).float()
+
+    images = torch.randint(0, 256, (2, 60, 3, 2, 2), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    images[1] //= 2
+    theirs = FrechetInceptionDistance(feature=Identity(), input_img_size=(3, 2, 2))
+    theirs.update(images[0], real=True)
+    theirs.update(images[1], real=False)
+    first, second = images.flatten(2).double()
+    assert frechet_distance(first, second) == pytest.approx(float(theirs.compute()), rel=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "others"), [(20, 20), (20, 300), (300, 20), (64, 64)])
+def test_below_full_rank_agrees_with_the_nuclear_norm(rows: int, others: int) -> None:
+    first, second = _features(rows, 64, 3), _features(others, 64, 4)
+    assert frechet_distance(first, second) == pytest.approx(_by_svd(first, second), rel=1e-6)
+
+
+def test_a_constant_feature_does_not_break_the_full_rank_form() -> None:
+    first, second = _features(200, 16, 5), _features(200, 16, 6)
+    first[:, 3] = second[:, 3] = 0.0
+    kept = [column for column in range(16) if column != 3]
+    assert frechet_distance(first, second) == pytest.approx(frechet_distance(first[:, kept], second[:, kept]), rel=1e-8)
+
+
+@pytest.mark.parametrize("rows", [20, 200])
+def test_equal_sets_are_at_distance_zero_and_order_does_not_matter(rows: int) -> None:
+    first, second = _features(rows, 32, 7), _features(rows, 32, 8)
+    shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(0))
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-6 * float(first.var(0).sum()))
+    assert frechet_distance(first[shuffled], second) == pytest.approx(frechet_distance(second, first), rel=1e-8)
+
+
+@pytest.mark.parametrize("rows", [20, 200])
+def test_shift_and_scale(rows: int) -> None:
+    first, second = _features(rows, 32, 9), _features(rows, 32, 10)
+    distance = frechet_distance(first, second)
+    assert frechet_distance(3 * first + 1, 3 * second + 1) == pytest.approx(9 * distance, rel=1e-6)
+    assert frechet_distance(first, first + 2) == pytest.approx(32 * 4, rel=1e-6)
+
+
+def test_grows_with_noise() -> None:
+    first = _features(200, 16, 11)
+    noise = torch.randn(first.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    distances = [frechet_distance(first, first + level * noise) for level in (0.0, 1.0, 3.0, 9.0)]
+    assert distances == sorted(distances)
+    assert distances[1] > 0.01
+
+
+def test_refuses_what_it_cannot_measure() -> None:
+    good = _features(5, 4, 12)
+    with pytest.raises(GanzooError, match="one width"):
+        frechet_distance(good, good[:, :3])
+    with pytest.raises(GanzooError, match="at least 2 rows"):
+        frechet_distance(good, good[:1])
+    with pytest.raises(GanzooError, match="not finite"):
+        frechet_distance(good, good * float("nan"))
