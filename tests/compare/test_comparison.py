@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import ganzoo.compare.comparison as comparison
+from ganzoo.compare.comparison import compare_runs, show_run
+from ganzoo.errors import GanzooError
+
+FIGURES = ("metrics", "accuracy_identity", "confusion", "learning_curves", "contact_sheet")
+
+
+def test_everything_is_written_and_listed(tmp_path: Path, make_run, add_pictures) -> None:
+    for recipe in ("stargan", "dcgan"):
+        add_pictures(make_run(recipe=recipe))
+    found = compare_runs(tmp_path)
+    wanted = ["runs.csv", "comparison.csv", "comparison.md", "comparison.tex"]
+    wanted += [f"fer4_{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
+    assert found.folder == tmp_path / "comparison" and found.notes == ()
+    assert [path.name for path in found.files] == wanted
+    assert sorted(path.name for path in found.folder.iterdir()) == sorted(wanted)
+    assert all(path.stat().st_size > 200 for path in found.files)
+
+
+def test_the_output_is_not_taken_for_a_run_and_a_second_call_gives_the_same(tmp_path: Path, make_run, add_pictures) -> None:
+    add_pictures(make_run())
+    first = {path: path.read_bytes() for path in compare_runs(tmp_path).files}
+    again = compare_runs(tmp_path)
+    assert again.problems == () and {path: path.read_bytes() for path in again.files} == first
+
+
+def test_tables_alone_draw_nothing(tmp_path: Path, make_run) -> None:
+    make_run()
+    found = compare_runs(tmp_path, tmp_path / "elsewhere", figures=False)
+    assert {path.suffix for path in found.files} == {".csv", ".md", ".tex"}
+    assert {path.parent for path in found.files} == {tmp_path / "elsewhere"}
+
+
+def test_the_csv_holds_the_scores_unrounded(tmp_path: Path, make_run) -> None:
+    make_run(scores={"acc": 0.123456789})
+    found = compare_runs(tmp_path, figures=False)
+    assert pd.read_csv(found.folder / "runs.csv").query("metric == 'acc'").value.tolist() == [0.123456789]
+    pd.testing.assert_frame_equal(pd.read_csv(found.folder / "comparison.csv"), found.summary, check_dtype=False)
+
+
+def test_several_protocols_give_several_tables_and_figures(tmp_path: Path, make_run) -> None:
+    make_run(seed=0)
+    make_run(seed=1)
+    make_run(recipe="dcgan", eval="f" * 64, protocol={"version": 2})
+    found = compare_runs(tmp_path)
+    names = {path.name for path in found.files}
+    assert len(found.tables) == 2 and {"fer4_metrics.png", "fer4_ffffffff_metrics.png"} <= names
+    assert "What differs: version (1 there, 2 here)" in (found.folder / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_what_a_figure_lacks_is_said(tmp_path: Path, make_run) -> None:
+    make_run()
+    notes = compare_runs(tmp_path).notes
+    assert any("no learning curves" in note for note in notes) and any("no gallery.npz" in note for note in notes)
+
+
+def test_runs_without_any_scores_are_shown_as_such(tmp_path: Path, make_run) -> None:
+    make_run(scored=False, status="diverged", message="nan at step 7")
+    screen = io.StringIO()
+    found = compare_runs(tmp_path, console=Console(file=screen, width=120))
+    assert found.tables == () and "nan at step 7" in screen.getvalue()
+    assert "nan at step 7" in (found.folder / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_one_run_alone_is_shown_with_its_controls_and_nothing_is_written(tmp_path: Path, make_run) -> None:
+    folder = make_run(status="stopped", message="--max-minutes 1").path
+    before = sorted(folder.iterdir())
+    screen = io.StringIO()
+    show_run(folder, console=Console(file=screen, width=120))
+    for part in ("stargan (stopped)", "0.700", "no-edit"):
+        assert part in screen.getvalue()
+    assert sorted(folder.iterdir()) == before
+
+
+def test_one_run_without_scores_says_why(tmp_path: Path, make_run) -> None:
+    screen = io.StringIO()
+    show_run(make_run(scored=False, status="failed", message="no space left").path, console=Console(file=screen, width=120))
+    assert "seed_0" in screen.getvalue() and "no space left" in screen.getvalue()
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path, make_run) -> None:
+    make_run()
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(GanzooError, match="Cannot write the comparison to .*taken.*another folder with --out"):
+        compare_runs(tmp_path, tmp_path / "taken", figures=False)
+
+
+def test_comparing_never_loads_torch_and_tables_need_no_seaborn(tmp_path: Path, make_run, add_pictures) -> None:
+    add_pictures(make_run())
+    script = (
+        "import sys; from pathlib import Path; from ganzoo.compare.comparison import compare_runs\n"
+        "where = Path(sys.argv[1]); compare_runs(where, figures=False)\n"
+        "assert not {'torch', 'seaborn', 'matplotlib'} & set(sys.modules)\n"
+        "compare_runs(where); assert 'torch' not in sys.modules and 'seaborn' in sys.modules"
+    )
+    root = Path(comparison.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ganzoo.compare.collect import collect
+from ganzoo.compare.tables import Cell, Table, build_table, to_frame
+
+
+def _table(results: Path) -> Table:
+    return build_table(collect(results).groups[0])
+
+
+def _cell(table: Table, label: str, metric: str) -> Cell:
+    at = [column.metric for column in table.columns].index(metric)
+    return next(row.cells[at] for row in (*table.models, *table.controls) if row.label == label)
+
+
+def test_mean_and_range_over_seeds(tmp_path: Path, make_run) -> None:
+    for seed, acc in enumerate([0.60, 0.70, 0.83]):
+        make_run(seed=seed, scores={"acc": acc})
+    cell = _cell(_table(tmp_path), "stargan", "acc")
+    assert (cell.text, cell.spread) == ("0.710", "0.600–0.830")
+
+
+def test_one_seed_has_no_range_and_the_table_says_so(tmp_path: Path, make_run) -> None:
+    make_run()
+    table = _table(tmp_path)
+    assert _cell(table, "stargan", "acc").spread == ""
+    assert "One seed each" in table.remarks[0] and "300 translations of 100 sources" in table.remarks[0]
+
+
+def test_the_best_follows_the_direction_and_descriptive_metrics_have_none(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.8, "fid": 50.0, "l1_edit": 0.01})
+    make_run(recipe="b", scores={"acc": 0.7, "fid": 40.0, "l1_edit": 0.09})
+    table = _table(tmp_path)
+    best = {(label, metric) for label in "ab" for metric in ("acc", "fid", "l1_edit") if _cell(table, label, metric).best}
+    assert best == {("a", "acc"), ("b", "fid")}
+    assert [column.heading for column in table.columns] == ["FID ↓", "acc ↑", "L1 cycle ↓", "L1 edit"]
+
+
+def test_ties_at_the_shown_precision_are_all_best(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.8001})
+    make_run(recipe="b", scores={"acc": 0.7999})
+    make_run(recipe="c", scores={"acc": 0.7989})
+    table = _table(tmp_path)
+    assert [_cell(table, label, "acc").best for label in "abc"] == [True, True, False]
+
+
+def test_one_model_alone_is_not_the_best(tmp_path: Path, make_run) -> None:
+    make_run()
+    table = _table(tmp_path)
+    assert not any(cell.best for cell in table.models[0].cells)
+    assert "Bold" not in table.remarks[0]
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed", "running"])
+def test_a_run_that_did_not_end_as_meant_is_shown_but_not_ranked(tmp_path: Path, make_run, status: str) -> None:
+    make_run(recipe="a", scores={"acc": 0.9}, status=status)
+    make_run(recipe="b", scores={"acc": 0.6})
+    make_run(recipe="c", scores={"acc": 0.5})
+    table = _table(tmp_path)
+    assert not _cell(table, f"a ({status})", "acc").best and _cell(table, "b", "acc").best
+    assert any("not ranked" in remark and f"a ({status})" in remark for remark in table.remarks)
+
+
+def test_null_is_a_dash_with_its_reason_once(tmp_path: Path, make_run) -> None:
+    for recipe in "ab":
+        make_run(recipe=recipe, scores={"fid": None}, reasons={"fid": "no Inception weights"})
+    table = _table(tmp_path)
+    assert (_cell(table, "a", "fid").text, _cell(table, "a", "fid").mark) == ("–", "a")
+    assert table.footnotes == (("a", "FID: no Inception weights"),)
+
+
+def test_a_value_that_only_some_seeds_have_says_so(tmp_path: Path, make_run) -> None:
+    make_run(seed=0)
+    make_run(seed=1, scores={"fid": None})
+    table = _table(tmp_path)
+    assert _cell(table, "stargan", "fid").text == "40.00"
+    assert table.footnotes == (("a", "FID: 1 of 2 seeds have a value"),)
+
+
+def test_a_metric_on_which_no_model_beats_its_control_is_marked_and_has_no_winner(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.04})
+    make_run(recipe="b", scores={"acc": 0.05})
+    table = _table(tmp_path)
+    assert table.columns[1].heading == "acc† ↑"
+    assert ("†", "Not discriminating here, no model beats the control: acc (no-edit).") in table.footnotes
+    assert not _cell(table, "b", "acc").best
+
+
+def test_one_model_above_the_control_is_enough(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.04})
+    make_run(recipe="b", scores={"acc": 0.06})
+    assert _table(tmp_path).columns[1].discriminating
+
+
+def test_controls_are_means_over_the_runs_and_stand_apart(tmp_path: Path, make_run) -> None:
+    make_run(seed=0, controls={"oracle": {"acc": 1.0}, "no-edit": {"acc": 0.1}, "real": {"acc": 0.8}})
+    make_run(seed=1, controls={"no-edit": {"acc": 0.2}, "real": {"acc": None}})
+    table = _table(tmp_path)
+    assert [row.label for row in table.controls] == ["real", "no-edit", "oracle"]
+    assert _cell(table, "no-edit", "acc").values == pytest.approx((0.15,))
+    assert _cell(table, "real", "acc").text == "0.800"
+
+
+def test_a_note_on_the_judges_is_repeated(tmp_path: Path, make_run) -> None:
+    make_run(judge_note="The judges reach 0.61 on real faces; they describe and do not rank.")
+    assert "The judges reach 0.61 on real faces; they describe and do not rank." in _table(tmp_path).remarks
+
+
+def test_differences_between_protocols_stand_below_the_table(tmp_path: Path, make_run) -> None:
+    make_run(seed=0)
+    make_run(seed=1)
+    make_run(recipe="dcgan", eval="f" * 64, protocol={"version": 2, "judge": {"hash": "d" * 64}})
+    second = build_table(collect(tmp_path).groups[1])
+    assert second.remarks[-1] == "Not comparable with the first fer4 table. What differs: version (1 there, 2 here)."
+
+
+def test_costs_are_readable(tmp_path: Path, make_run) -> None:
+    make_run()
+    assert _table(tmp_path).models[0].cost == ("–", "8.41 M", "1.5 G", "1:05", "15", "25", "1,000", "5")
+
+
+def test_the_frame_has_models_and_controls(tmp_path: Path, make_run) -> None:
+    make_run(seed=0, scores={"acc": 0.6})
+    make_run(seed=1, scores={"acc": 0.8})
+    frame = to_frame([_table(tmp_path)])
+    row = frame.query("label == 'stargan' and metric == 'acc'").iloc[0]
+    assert (row["kind"], row["mean"], row["min"], row["max"], row["n"]) == ("model", pytest.approx(0.7), 0.6, 0.8, 2)
+    assert set(frame.query("kind == 'control'").label) == {"real", "no-edit"}
