@@ -1,0 +1,320 @@
+"""The command line: parses and delegates; nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganzoo.errors import GanzooError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class Kind(StrEnum):
+    """What ``ganzoo list`` can list."""
+
+    generators = "generators"
+    discriminators = "discriminators"
+    losses = "losses"
+    datasets = "datasets"
+    metrics = "metrics"
+    recipes = "recipes"
+
+
+class IfExists(StrEnum):
+    """What to do with a run that is already there."""
+
+    resume = "resume"
+    skip = "skip"
+    overwrite = "overwrite"
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """Number format of training."""
+
+    auto = "auto"
+    float32 = "32"
+    bf16 = "bf16"
+
+
+class Logger(StrEnum):
+    """Where the history goes as well."""
+
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+
+
+app = typer.Typer(
+    help="Compares conditional GANs for facial-expression synthesis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Looks at datasets.", no_args_is_help=True, rich_markup_mode=None)
+judge_app = typer.Typer(help="Makes the classifiers that score expressions.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+app.add_typer(judge_app, name="judge")
+
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Where the data lies; else $GANZOO_DATA, then ./data.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable items (named and counted) instead of stopping.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch FER2013 through kagglehub (pip install 'ganzoo[download]').")]
+ImageSize = Annotated[int | None, typer.Option("--image-size", min=8, help="Resize (or render) images to this many pixels.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers parts; repeatable.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+InceptionWeights = Annotated[
+    Path | None, typer.Option("--inception-weights", help="File weights-inception-2015-12-05-6726825d.pth for FID.")
+]
+
+
+@app.callback()
+def _globals(debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with errors.")] = False) -> None:
+    if debug:
+        os.environ["GANZOO_DEBUG"] = "1"
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="Recipe name ('ganzoo list recipes') or YAML file.")],
+    data: Annotated[str, typer.Option("--data", help="fer4, fer4-clean, fer7, synth4, synth7 or folder:PATH.")] = "synth4",
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="quick: minutes on a laptop; paper: the recipe's own settings (default).")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training part.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="Seed; repeatable. Default 0.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value change of the recipe, such as generator=dcgan, batch_size=16, terms.cycle.weight=5."
+        ),
+    ] = None,
+    results: Annotated[Path, typer.Option("--results", help="Where run folders go.")] = Path("results"),
+    data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
+    download: Download = False,
+    image_size: ImageSize = None,
+    plugin: Plugins = None,
+    device: DeviceOption = Device.auto,
+    precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+    if_exists: Annotated[
+        IfExists, typer.Option("--if-exists", help="What to do with a run that is already there.")
+    ] = IfExists.resume,
+    extend: Annotated[bool, typer.Option("--extend", help="Train a finished run further, to the length asked for.")] = False,
+    max_minutes: Annotated[float | None, typer.Option("--max-minutes", help="Stop in time, scored and resumable.")] = None,
+    inception_weights: InceptionWeights = None,
+    logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
+) -> None:
+    """Trains a recipe on a dataset and scores it; a run that was cut off goes on."""
+    from ganzoo.compare.comparison import show_run
+    from ganzoo.experiment import RunOptions
+    from ganzoo.experiment import run as run_experiment
+    from ganzoo.reporting import Reporter
+
+    reporter = Reporter()
+    options = RunOptions(
+        device=device.value,
+        if_exists=if_exists.value,
+        extend=extend,
+        max_minutes=max_minutes,
+        inception_weights=inception_weights,
+        logger=logger.value if logger else None,
+    )
+    for one_seed in seed or [0]:
+        result = run_experiment(
+            recipe,
+            data,
+            seed=one_seed,
+            preset=preset,
+            epochs=epochs,
+            changes=changes or (),
+            results=results,
+            data_root=data_root,
+            skip_bad=skip_bad,
+            download=download,
+            image_size_px=image_size,
+            precision=precision.value,
+            plugins=plugin or (),
+            options=options,
+            reporter=reporter,
+        )
+        if result.info.status == "stopped" and result.info.message == "interrupted":
+            raise typer.Exit(INTERRUPTED)
+        if result.metrics is not None:
+            show_run(result.folder, console=reporter.console)
+        reporter.say(f"Results are in {result.folder}")
+
+
+@app.command()
+def compare(
+    results: Annotated[Path, typer.Argument(help="Folder with runs.")] = Path("results"),
+    out: Annotated[Path | None, typer.Option("--out", help="Where tables and figures go; default RESULTS/comparison.")] = None,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
+) -> None:
+    """Puts runs side by side: tables, figures, one contact sheet."""
+    from ganzoo.compare.comparison import compare_runs
+    from ganzoo.reporting import Reporter
+
+    reporter = Reporter()
+    comparison = compare_runs(results, out, figures=figures, console=reporter.console)
+    reporter.say(f"Tables and figures are in {comparison.folder}")
+
+
+@app.command()
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
+    plugin: Plugins = None,
+    device: DeviceOption = Device.auto,
+    inception_weights: InceptionWeights = None,
+    max_sources: Annotated[
+        int | None, typer.Option("--max-sources", min=8, help="Score so many sources; default as the run was made, 0 for all.")
+    ] = None,
+) -> None:
+    """Scores a finished run again, without training."""
+    from ganzoo.compare.comparison import show_run
+    from ganzoo.experiment import evaluate_run
+    from ganzoo.reporting import Reporter
+
+    reporter = Reporter()
+    evaluate_run(
+        run_folder,
+        data_root=data_root,
+        skip_bad=skip_bad,
+        plugins=plugin or (),
+        device=device.value,
+        inception_weights=inception_weights,
+        max_sources=max_sources,
+        reporter=reporter,
+    )
+    show_run(run_folder, console=reporter.console)
+
+
+@app.command(name="list")
+def list_parts(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything where left out.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Lists generators, discriminators, losses, datasets, metrics and recipes."""
+    from ganzoo.listing import print_parts
+
+    print_parts(kind.value if kind else None, plugin or ())
+
+
+@app.command()
+def show(
+    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file.")],
+    data: Annotated[str, typer.Option("--data", help="Only its number of classes, size and channels matter.")] = "fer4",
+    preset: Annotated[str | None, typer.Option("--preset", help="quick or paper.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="key=value change of the recipe.")] = None,
+    image_size: Annotated[int, typer.Option("--image-size", min=8, help="Side of the images in pixels.")] = 48,
+    channels: Annotated[int, typer.Option("--channels", min=1, help="Channels of the images.")] = 1,
+    classes: Annotated[int | None, typer.Option("--classes", min=2, help="Number of classes; default by --data.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Shows a recipe as resolved, with parameters and multiply-accumulates per image."""
+    from ganzoo.listing import print_recipe
+
+    print_recipe(recipe, data, preset, changes or (), (channels, image_size, classes), plugin or ())
+
+
+@data_app.command()
+def check(
+    data: Annotated[str, typer.Argument(help="fer4, synth4, folder:PATH, ...")],
+    data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
+    download: Download = False,
+    image_size: ImageSize = None,
+    picture: Annotated[Path, typer.Option("--picture", help="Where the sample grid goes.")] = Path("data_check.png"),
+    plugin: Plugins = None,
+) -> None:
+    """Audits a dataset: counts, duplicates, leaks, label conflicts, blanks, unreadable files; draws a sample grid."""
+    from ganzoo.listing import print_audit
+
+    print_audit(data, data_root, skip_bad, download, image_size, picture, plugin or ())
+
+
+@judge_app.command()
+def train(
+    data: Annotated[str, typer.Option("--data", help="Dataset to judge.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the judges; default the cache, where runs find them.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", min=0.1, help="Passes over the training part for each network, instead.")
+    ] = None,
+    scale: Annotated[float, typer.Option("--scale", min=0.1, help="Multiplies the networks' widths.")] = 1.0,
+    flip_averaging: Annotated[
+        bool, typer.Option("--flip-averaging/--no-flip-averaging", help="Average answers over a face and its mirror image.")
+    ] = True,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
+    data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
+    download: Download = False,
+    image_size: ImageSize = None,
+    device: DeviceOption = Device.auto,
+    plugin: Plugins = None,
+) -> None:
+    """Trains the judges of a dataset: three that vote and one that gives features."""
+    from ganzoo.data.base import load_dataset
+    from ganzoo.devices import choose_device
+    from ganzoo.evaluation.judge_training import train_judges
+    from ganzoo.registry import load_plugin_file
+    from ganzoo.reporting import Reporter
+
+    for file in plugin or ():
+        load_plugin_file(file)
+    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size)
+    train_judges(
+        dataset,
+        out,
+        minutes=minutes,
+        epochs=epochs,
+        scale=scale,
+        flip_averaging=flip_averaging,
+        device=choose_device(device.value),
+        seed=seed,
+        log=Reporter().say,
+    )
+
+
+@app.command()
+def version() -> None:
+    """Prints the version."""
+    from ganzoo import __version__
+
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Entry point: bad input becomes one line and exit code 2."""
+    try:
+        app()
+    except GanzooError as error:
+        if os.environ.get("GANZOO_DEBUG"):
+            raise
+        typer.echo(f"ganzoo: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        typer.echo("ganzoo: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

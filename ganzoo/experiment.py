@@ -1,0 +1,149 @@
+"""The composition root: wires one run from a recipe, a dataset and a seed, trains it and scores it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganzoo.compatibility import check_compatible
+from ganzoo.config import Recipe, RunConfig
+from ganzoo.data.base import load_dataset
+from ganzoo.devices import choose_device, choose_precision, create_fabric
+from ganzoo.errors import GanzooError
+from ganzoo.evaluation.scoring import Scorer
+from ganzoo.overrides import Preset, load_preset, resolve_recipe, with_epochs
+from ganzoo.registry import load_plugin_file
+from ganzoo.reporting import Reporter
+from ganzoo.runs.folder import RunFolder, write_json
+from ganzoo.runs.schema import MetricsFile
+from ganzoo.saved import load_run
+from ganzoo.session import RunOptions, RunResult, RunSession, image_facts
+
+__all__ = ["RunOptions", "RunResult", "evaluate_run", "run"]
+
+
+def run(
+    recipe: str | Recipe,
+    data: str = "synth4",
+    *,
+    seed: int = 0,
+    preset: str | None = None,
+    epochs: float | None = None,
+    changes: Sequence[str] = (),
+    results: str | Path = "results",
+    data_root: str | Path | None = None,
+    skip_bad: bool = False,
+    download: bool = False,
+    image_size_px: int | None = None,
+    precision: str = "auto",
+    plugins: Sequence[str | Path] = (),
+    options: RunOptions | None = None,
+    reporter: Reporter | None = None,
+    **more_options: Any,
+) -> RunResult:
+    """Trains a recipe on a dataset and scores it; a run that exists is resumed.
+
+    Args:
+        recipe: Name, YAML file, or a resolved recipe.
+        data: Dataset name, or ``folder:PATH``.
+        seed: Seed of everything random.
+        preset: ``quick``, or ``paper`` for the recipe's own settings.
+        epochs: Length in passes over the training part; the recipe's own where left out.
+        changes: ``key=value`` changes of the recipe, as ``--set`` takes them.
+        results: Where run folders go.
+        data_root: Where to look for data.
+        skip_bad: Leave out unreadable items.
+        download: Fetch the data where its loader can.
+        image_size_px: Resize (or render) images to this side.
+        precision: ``auto``, ``32`` or ``bf16``.
+        plugins: Python files that register parts.
+        options: How it is carried out; or give its fields as keywords.
+        reporter: Who tells the user; silent from Python where left out.
+
+    Returns:
+        Folder, status and scores.
+
+    Raises:
+        GanzooError: Bad input, found before training starts.
+        DivergedError: A loss became infinite or not a number.
+    """
+    options = options or RunOptions(**more_options)
+    reporter = reporter or Reporter(quiet=True)
+    for plugin in plugins:
+        load_plugin_file(plugin)
+    scale = load_preset(preset) if preset else None
+    resolved = _resolve(recipe, changes, scale, epochs)
+    device = choose_device(options.device)
+    chosen_precision = choose_precision(precision, device)
+    if seed < 0:
+        raise GanzooError(f"--seed must not be negative, not {seed}.")
+    if options.max_minutes is not None and not options.max_minutes > 0:
+        raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
+    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
+    check_compatible(resolved, image_facts(dataset))
+    config = RunConfig(
+        recipe=resolved,
+        data=data,
+        image_size_px=image_size_px,
+        seed=seed,
+        precision=chosen_precision,
+        preset=preset,
+        max_sources=scale.max_sources if scale else None,
+        inception=scale.inception if scale else True,
+    )
+    scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, reporter)
+    return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
+
+
+def evaluate_run(
+    folder: str | Path,
+    *,
+    data_root: str | Path | None = None,
+    skip_bad: bool = False,
+    plugins: Sequence[str | Path] = (),
+    device: str = "auto",
+    inception_weights: Path | None = None,
+    max_sources: int | None = None,
+    reporter: Reporter | None = None,
+) -> MetricsFile:
+    """Scores a trained run again, without training.
+
+    Args:
+        folder: The run's folder.
+        data_root: Where to look for data.
+        skip_bad: Leave out unreadable items, as the run did.
+        plugins: Python files that register parts.
+        device: Where to compute.
+        inception_weights: File of the Inception weights.
+        max_sources: Source images scored; 0 for all; as the run was made where left out.
+        reporter: Who tells the user.
+
+    Raises:
+        GanzooError: Not a trained run, or the data is not what it was trained on.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    saved = load_run(folder, device=choose_device(device), plugins=plugins)
+    config = saved.config
+    if max_sources is not None:
+        config = config.model_copy(update={"max_sources": max_sources or None})
+    if inception_weights is not None:
+        config = config.model_copy(update={"inception": True})
+    dataset = load_dataset(config.data, root=data_root, skip_bad=skip_bad, image_size_px=config.image_size_px)
+    if dataset.content_hash != saved.info.data.content_hash:
+        raise GanzooError(
+            f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "
+            f"'{config.data}' here has {dataset.content_hash[:12]}. Name the right place with --data-root."
+        )
+    scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, reporter)
+    place = RunFolder(Path(folder))
+    seconds = scorer.score(saved.translator, place)
+    write_json(place.info, saved.info.model_copy(update={"evaluation_seconds": round(seconds, 2)}))
+    return place.read_metrics()
+
+
+def _resolve(recipe: str | Recipe, changes: Iterable[str], scale: Preset | None, epochs: float | None) -> Recipe:
+    resolved = recipe if isinstance(recipe, Recipe) else resolve_recipe(recipe, scale, changes)
+    return resolved if epochs is None else with_epochs(resolved, epochs)

@@ -1,0 +1,132 @@
+"""What ``ganzoo list``, ``ganzoo show`` and ``ganzoo data check`` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ganzoo import catalogue
+from ganzoo.errors import GanzooError
+from ganzoo.registry import DATASETS, DISCRIMINATORS, GENERATORS, LOSSES, METRICS, Registry, load_plugin_file
+
+if TYPE_CHECKING:
+    from ganzoo.data.audit import AuditReport
+
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "generators": GENERATORS,
+    "discriminators": DISCRIMINATORS,
+    "losses": LOSSES,
+    "datasets": DATASETS,
+    "metrics": METRICS,
+}
+
+
+def print_parts(kind: str | None, plugins: Sequence[Path]) -> None:
+    """Prints the names of one kind of part, or of all, with where they come from."""
+    for plugin in plugins:
+        load_plugin_file(plugin)
+    console = Console(highlight=False)
+    for name in [kind] if kind else [*_REGISTRIES, "recipes"]:
+        console.print(f"[bold]{name}[/bold]")
+        if name == "recipes":
+            entries = [(recipe, "") for recipe in catalogue.list_recipes()]
+        else:
+            registry = _REGISTRIES[name]
+            entries = [(part, registry.origin(part)) for part in registry.names()]
+        for part, origin in entries:
+            console.print(f"  {part}" + (f"  ({origin})" if origin not in ("", "ganzoo") else ""), markup=False)
+
+
+def print_recipe(
+    name: str,
+    data: str,
+    preset: str | None,
+    changes: Sequence[str],
+    images: tuple[int, int, int | None],
+    plugins: Sequence[Path],
+) -> None:
+    """Prints a resolved recipe and what its networks cost on images of a dataset's kind."""
+    from ganzoo.compatibility import ImageFacts, check_compatible
+    from ganzoo.models.cost import macs_per_image, traced_parameters
+    from ganzoo.overrides import load_preset, resolve_recipe
+
+    for plugin in plugins:
+        load_plugin_file(plugin)
+    recipe = resolve_recipe(name, load_preset(preset) if preset else None, changes)
+    channels, size_px, classes = images
+    facts = ImageFacts(channels, size_px, classes or (7 if data.endswith("7") else 4))
+    check_compatible(recipe, facts)
+    console = Console(highlight=False)
+    record = recipe.model_dump(mode="json", exclude_none=True)
+    console.print(yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True)
+    table = Table("network", "name", "parameters", "MACs per image", box=None, header_style="bold")
+    for role, component in (("generator", recipe.generator), ("discriminator", recipe.discriminator)):
+        parameters = traced_parameters(component.name, component.arguments, facts, role)
+        macs = macs_per_image(component.name, component.arguments, facts, role)
+        table.add_row(role, component.name, f"{parameters:,}", f"{macs / 1e6:,.1f} M")
+    console.print(
+        f"On {facts.image_size_px} × {facts.image_size_px} × {facts.image_channels} images of {facts.num_classes} classes:"
+    )
+    console.print(table)
+
+
+def print_audit(
+    data: str,
+    data_root: Path | None,
+    skip_bad: bool,
+    download: bool,
+    image_size_px: int | None,
+    picture: Path,
+    plugins: Sequence[Path],
+) -> None:
+    """Prints a dataset's audit and draws a grid of its faces."""
+    from torchvision.io import write_png
+
+    from ganzoo.data.audit import audit, sample_grid
+    from ganzoo.data.base import load_dataset
+    from ganzoo.runs.folder import write_atomically
+
+    for plugin in plugins:
+        load_plugin_file(plugin)
+    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
+    console = Console(highlight=False)
+    _print_report(audit(dataset), console)
+    grid = sample_grid(dataset)
+    grid = grid.expand(3, -1, -1) if grid.shape[0] == 1 else grid
+    try:
+        write_atomically(picture, lambda file: write_png(grid.contiguous(), str(file)))
+    except OSError as error:
+        raise GanzooError(f"Cannot write {picture}: {error.strerror}. Name another place with --picture.") from error
+    console.print(f"Sample grid: {picture}", markup=False, soft_wrap=True)
+
+
+def _print_report(report: AuditReport, console: Console) -> None:
+    console.print(f"{report.dataset}: {' × '.join(str(side) for side in report.image_shape)}, content {report.content_hash[:12]}")
+    table = Table("part", *report.class_names, "all", box=None, header_style="bold")
+    for part, counts in report.counts.items():
+        table.add_row(part, *(f"{count:,}" for count in counts), f"{sum(counts):,}")
+    console.print(table)
+    facts = {
+        "identical images": f"{report.duplicate_images:,} in {report.duplicate_groups:,} groups",
+        "groups across parts": _pairs(report.straddling_groups),
+        "conflicting labels": f"{report.conflicting_images:,} images in {report.conflicting_groups:,} groups",
+        "blank images": f"{report.blank_images:,}",
+        "unreadable items": f"{len(report.unreadable_items):,}",
+        "persons across parts": _pairs(report.straddling_identities) if report.straddling_identities is not None else "unknown",
+    }
+    for name, value in facts.items():
+        console.print(f"  {name:<22}{value}")
+    for item in report.unreadable_items:
+        console.print(f"    {item}", markup=False)
+    for key, value in report.notes.items():
+        console.print(f"  {key.replace('_', ' '):<22}{value}", markup=False, soft_wrap=True)
+
+
+def _pairs(counts: object) -> str:
+    assert isinstance(counts, dict)
+    return ", ".join(f"{pair} {count:,}" for pair, count in counts.items()) or "none"

@@ -1,0 +1,155 @@
+"""A finished run as a function: load it, translate faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganzoo.config import RunConfig, read_run_config
+from ganzoo.data.pixels import to_minus1_1, to_uint8
+from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.models.base import Generator, create_generator
+from ganzoo.registry import load_plugin_file
+from ganzoo.runs.folder import RunFolder
+from ganzoo.runs.schema import RunInfo
+from ganzoo.training.translator import GeneratorTranslator
+
+Faces = Tensor | NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A trained generator with the names of its classes.
+
+    Attributes:
+        folder: The run's folder.
+        config: All that decided what it computed.
+        info: Status and provenance.
+        class_names: Expression of each label.
+    """
+
+    folder: Path
+    config: RunConfig
+    info: RunInfo
+    class_names: tuple[str, ...]
+    translator: GeneratorTranslator
+
+    def translate(self, images: Faces, target: str | int, source: str | int | None = None) -> Tensor:
+        """Gives faces another expression.
+
+        Args:
+            images: ``(N, C, H, W)`` or one face ``(C, H, W)``; uint8 0..255, or float in [-1, 1]; tensor or array.
+            target: Class name or index.
+            source: Present expression, where the generator needs it (one conditioned on the difference of labels).
+
+        Returns:
+            Faces of the same shape and type as ``images``, on the CPU; floats are clamped to [-1, 1].
+
+        Raises:
+            GanzooError: Unknown class, or images of the wrong shape or type.
+        """
+        faces = torch.as_tensor(images)
+        one = faces.ndim == 3
+        batch = faces.unsqueeze(0) if one else faces
+        self._check(batch)
+        floats = to_minus1_1(batch) if batch.dtype == torch.uint8 else batch.float()
+        wanted = torch.full((len(batch),), self._index(target))
+        present = torch.full((len(batch),), self._source_index(source))
+        output = self.translator(floats, present, wanted).cpu()
+        result = to_uint8(output) if batch.dtype == torch.uint8 else output.clamp(-1, 1).to(batch.dtype)
+        return result[0] if one else result
+
+    def _index(self, name: str | int) -> int:
+        if isinstance(name, str):
+            if name not in self.class_names:
+                known = ", ".join(self.class_names)
+                raise GanzooError(f"Unknown expression '{name}'.{did_you_mean(name, self.class_names)} This run knows: {known}.")
+            return self.class_names.index(name)
+        if not 0 <= name < len(self.class_names):
+            raise GanzooError(f"Class index {name} is out of range 0..{len(self.class_names) - 1}.")
+        return name
+
+    def _source_index(self, source: str | int | None) -> int:
+        if source is not None:
+            return self._index(source)
+        if self.translator.generator.spec.condition == "difference":
+            raise GanzooError("This generator is told the difference of expressions: give the present one as source=.")
+        return 0
+
+    def _check(self, batch: Tensor) -> None:
+        if batch.ndim != 4:
+            raise GanzooError(f"Images must be (N, C, H, W) or (C, H, W), not {tuple(batch.shape)}.")
+        if batch.dtype != torch.uint8 and not batch.is_floating_point():
+            raise GanzooError(f"Images must be uint8 (0..255) or float (-1..1), not {batch.dtype}.")
+        expected = _image_shape(self.info)
+        if expected and tuple(batch.shape[1:]) != expected:
+            raise GanzooError(f"This run knows images of shape {expected}, not {tuple(batch.shape[1:])}.")
+
+
+def load_run(folder: str | Path, *, device: str = "cpu", plugins: Sequence[str | Path] = ()) -> SavedRun:
+    """Loads the generator of a run; tensors only, never pickles.
+
+    Args:
+        folder: A run's folder.
+        device: Where translations run.
+        plugins: Python files that register the generator, where one did.
+
+    Raises:
+        GanzooError: Not a run, or its generator is missing.
+    """
+    for plugin in plugins:
+        load_plugin_file(plugin)
+    place = _existing(folder)
+    info = place.read_info()
+    generator = load_generator(place.path).to(device)
+    names = tuple(info.data.class_names)
+    translator = GeneratorTranslator(generator, len(names), torch.device(device))
+    return SavedRun(place.path, read_run_config(place.config), info, names, translator)
+
+
+def load_generator(folder: str | Path) -> Generator:
+    """Builds a run's generator and loads its weights, on the CPU.
+
+    Raises:
+        GanzooError: Not a run, or its generator is missing or does not fit.
+    """
+    place = _existing(folder)
+    config, info = read_run_config(place.config), place.read_info()
+    shape = _image_shape(info)
+    if not place.generator.is_file() or shape is None:
+        raise GanzooError(f"{folder} has no trained generator (its status is '{info.status}').")
+    component = config.recipe.generator
+    generator = create_generator(
+        component.name,
+        image_channels=shape[0],
+        image_size_px=shape[1],
+        num_classes=len(info.data.class_names),
+        **component.arguments,
+    )
+    try:
+        generator.load_state_dict(load_file(place.generator))
+    except (RuntimeError, SafetensorError) as error:
+        raise GanzooError(f"{place.generator} does not fit its recipe: {str(error).splitlines()[0]}") from error
+    return generator
+
+
+def _existing(folder: str | Path) -> RunFolder:
+    place = RunFolder(Path(folder))
+    if not place.info.is_file():
+        raise GanzooError(
+            f"{folder} is not a run: it has no run.json. Runs are folders like results/<data>/<recipe>/<id>/seed_0."
+        )
+    return place
+
+
+def _image_shape(info: RunInfo) -> tuple[int, int, int] | None:
+    shape = info.data.image_shape
+    return (shape[0], shape[1], shape[2]) if shape else None

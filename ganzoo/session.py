@@ -1,0 +1,361 @@
+"""One run from its folder to its scores: new, resumed, extended or already done."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+from filelock import FileLock, Timeout
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+
+import ganzoo
+from ganzoo.compatibility import ImageFacts
+from ganzoo.config import Recipe, RunConfig, differences, read_run_config
+from ganzoo.data.base import SPLIT_NAMES, Dataset
+from ganzoo.data.resident import make_batches
+from ganzoo.devices import describe_device
+from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.evaluation.scoring import Scorer
+from ganzoo.header import print_advice, print_header, seconds_per_step
+from ganzoo.loggers import create_logger
+from ganzoo.models.base import Discriminator, Generator, create_discriminator, create_generator
+from ganzoo.models.cost import count_parameters, macs_per_image
+from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
+from ganzoo.reporting import Reporter
+from ganzoo.runs.fingerprint import fingerprint
+from ganzoo.runs.folder import RunFolder, write_atomically, write_json
+from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
+from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Status
+from ganzoo.saved import load_generator
+from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
+from ganzoo.training.samples import SampleGrid
+from ganzoo.training.seeding import derived_seed, seed_everything
+from ganzoo.training.trainer import Trainer
+from ganzoo.training.translator import GeneratorTranslator
+
+IfExists = Literal["resume", "skip", "overwrite"]
+EARLY_MARGIN = 1.25
+"""Scoring gets this many times its estimated length out of ``--max-minutes``."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out; none of it changes what is computed.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        if_exists: What to do with a run that is already there.
+        extend: Train a finished run further, to the length now asked for.
+        max_minutes: Stop in time, scoring included; None for no limit.
+        inception_weights: File of the Inception weights; None looks in torch's cache.
+        logger: ``tensorboard``, ``wandb`` or None.
+        checkpoint_seconds: Time between checkpoints.
+    """
+
+    device: str = "auto"
+    if_exists: IfExists = "resume"
+    extend: bool = False
+    max_minutes: float | None = None
+    inception_weights: Path | None = None
+    logger: str | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        folder: The run's folder.
+        info: Its status and provenance.
+        metrics: Its scores, where it was scored.
+    """
+
+    folder: Path
+    info: RunInfo
+    metrics: MetricsFile | None
+
+
+def image_facts(dataset: Dataset) -> ImageFacts:
+    """What networks must know of a dataset."""
+    return ImageFacts(dataset.image_channels, dataset.image_size_px, dataset.num_classes)
+
+
+class RunSession:
+    """One run, with everything it needs at hand.
+
+    Args:
+        config: All that decides what it computes.
+        dataset: The data, found compatible with the recipe.
+        fabric: Device and precision.
+        results: Where run folders go.
+        options: How it is carried out.
+        scorer: Scores its generator.
+        reporter: Tells the user.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        fabric: Fabric,
+        results: Path,
+        options: RunOptions,
+        scorer: Scorer,
+        reporter: Reporter,
+    ) -> None:
+        self.config, self.dataset, self.fabric, self.options = config, dataset, fabric, options
+        self.scorer, self.reporter = scorer, reporter
+        self.plugin_hashes = plugin_hashes(_parts(config.recipe))
+        self.fingerprint = fingerprint(
+            {
+                "recipe": config.recipe.identity(),
+                "precision": config.precision,
+                "data": dataset.content_hash,
+                "plugins": self.plugin_hashes,
+            }
+        )
+        self.folder = RunFolder.place(results, dataset.name, config.recipe.name, self.fingerprint, config.seed)
+        self.started = time.monotonic()
+
+    def run(self) -> RunResult:
+        """Trains, or goes on training, and scores.
+
+        Raises:
+            GanzooError: The folder holds a run of other settings, or is in use.
+            DivergedError: A loss is not finite.
+        """
+        if self.folder.info.is_file() and self.options.if_exists == "skip":
+            self.reporter.say(f"{self.folder.path} exists; skipped.")
+            return self._result()
+        _make_writable(self.folder.path)
+        with _locked(self.folder):
+            if self.options.if_exists == "overwrite":
+                _empty(self.folder.path)
+            return self._run()
+
+    def _run(self) -> RunResult:
+        before = self._earlier()
+        if before is not None and before.status == "finished" and not self._is_longer():
+            self.reporter.say(f"{self.folder.path} is finished already.")
+            if not self.folder.metrics.is_file():
+                self._score(before)
+            return self._result()
+        seed_everything(self.config.seed)
+        loop = self._prepare()
+        resumed = loop.resume()
+        info = self._info(loop, "running", before)
+        seconds = (loop.trainer.total_steps - loop.trainer.position.step) * seconds_per_step(
+            self.config.recipe, self.dataset, self.fabric, self._networks
+        )
+        estimate = seconds + self.scorer.estimate_seconds(loop.translator)
+        print_header(self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate)
+        print_advice(self.reporter, estimate, self.options.max_minutes)
+        self._write_config()
+        write_json(self.folder.info, info)
+        return self._train(loop, info)
+
+    def _earlier(self) -> RunInfo | None:
+        """What an earlier session left, once it is clear that going on from there is right."""
+        if not self.folder.info.is_file():
+            return None
+        info = self.folder.read_info()
+        if self.folder.config.is_file():
+            changed = differences(read_run_config(self.folder.config), self.config)
+            if self.options.extend:
+                changed = [change for change in changed if not _is_length(change)]
+            if changed:
+                raise GanzooError(
+                    f"{self.folder.path} was made with other settings: {'; '.join(changed)}. "
+                    "Use --extend to train it further, or --if-exists overwrite to start anew."
+                )
+        return info
+
+    def _is_longer(self) -> bool:
+        return self.options.extend and bool(differences(read_run_config(self.folder.config), self.config))
+
+    def _prepare(self) -> TrainingLoop:
+        generator, discriminator = self._networks()
+        trainer = Trainer(
+            self.config.recipe,
+            generator.to(self.fabric.device),
+            discriminator.to(self.fabric.device),
+            lambda batch_size: make_batches(
+                self.dataset.train,
+                device=self.fabric.device,
+                batch_size=batch_size,
+                seed=derived_seed(self.config.seed, "batches"),
+                flip=self.config.recipe.flip,
+            ),
+            self.dataset.num_classes,
+            self.fabric,
+            self.config.seed,
+        )
+        return TrainingLoop(
+            trainer,
+            self.folder,
+            SampleGrid(self.dataset, self.folder.samples),
+            self._translator(trainer.scored_generator()),
+            self.reporter,
+            checkpoint_seconds=self.options.checkpoint_seconds,
+            log_metrics=self._metrics_logger(),
+        )
+
+    def _networks(self) -> tuple[Generator, Discriminator]:
+        recipe, facts = self.config.recipe, image_facts(self.dataset)._asdict()
+        torch.manual_seed(derived_seed(self.config.seed, "generator"))
+        generator = create_generator(recipe.generator.name, **facts, **recipe.generator.arguments)
+        torch.manual_seed(derived_seed(self.config.seed, "discriminator"))
+        discriminator = create_discriminator(recipe.discriminator.name, **facts, **recipe.discriminator.arguments)
+        return generator, discriminator
+
+    def _translator(self, generator: Generator) -> GeneratorTranslator:
+        return GeneratorTranslator(generator, self.dataset.num_classes, self.fabric.device)
+
+    def _train(self, loop: TrainingLoop, info: RunInfo) -> RunResult:
+        deadline = None
+        if self.options.max_minutes is not None:
+            reserve = EARLY_MARGIN * self.scorer.estimate_seconds(loop.translator)
+            deadline = self.started + max(60 * self.options.max_minutes - reserve, 1.0)
+        try:
+            reason = loop.train(deadline)
+        except DivergedError as error:
+            self._close(info, loop, "diverged", str(error))
+            raise
+        except BaseException as error:
+            self._close(info, loop, "failed", f"{type(error).__name__}: {error}")
+            raise
+        self._save_generator(loop.trainer.scored_generator())
+        pictures = sorted(self.folder.samples.glob("images_*.png"))
+        loop.samples.save_timeline(pictures)
+        info = self._close(info, loop, "stopped" if reason else "finished", reason)
+        if reason:
+            self.reporter.say(f"Stopped after step {loop.trainer.position.step}: {reason}. The same command goes on from there.")
+        if reason == "interrupted":
+            return self._result()
+        self._score(info, loop.translator)
+        return self._result()
+
+    def _score(self, info: RunInfo, translator: GeneratorTranslator | None = None) -> None:
+        translator = translator or self._translator(load_generator(self.folder.path).to(self.fabric.device))
+        seconds = self.scorer.score(translator, self.folder)
+        write_json(self.folder.info, info.model_copy(update={"evaluation_seconds": round(seconds, 2)}))
+
+    def _result(self) -> RunResult:
+        metrics = self.folder.read_metrics() if self.folder.metrics.is_file() else None
+        return RunResult(self.folder.path, self.folder.read_info(), metrics)
+
+    def _close(self, info: RunInfo, loop: TrainingLoop, status: Status, message: str | None) -> RunInfo:
+        closed = info.model_copy(update={"status": status, "message": message, "ended": _now(), "progress": loop.progress()})
+        write_json(self.folder.info, closed)
+        return closed
+
+    def _save_generator(self, generator: Generator) -> None:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+        write_atomically(self.folder.generator, lambda file: save_file(tensors, file))
+
+    def _write_config(self) -> None:
+        text = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
+        write_atomically(self.folder.config, lambda file: file.write_text(text))
+
+    def _info(self, loop: TrainingLoop, status: Status, before: RunInfo | None) -> RunInfo:
+        recipe, facts = self.config.recipe, image_facts(self.dataset)
+        return RunInfo(
+            recipe=recipe.name,
+            fingerprint=self.fingerprint,
+            seed=self.config.seed,
+            status=status,
+            started=before.started if before else _now(),
+            preset=self.config.preset,
+            data=data_facts(self.dataset),
+            environment=self._environment(),
+            parameters={name: count_parameters(network) for name, network in loop.trainer.networks.items()},
+            macs_per_image=macs_per_image(recipe.generator.name, recipe.generator.arguments, facts),
+            progress=loop.progress(),
+        )
+
+    def _environment(self) -> Environment:
+        return Environment(
+            ganzoo=ganzoo.__version__,
+            python=python_version(),
+            packages=package_versions(),
+            plugins=self.plugin_hashes,
+            device=describe_device(self.fabric.device),
+            precision=self.config.precision,
+            threads=torch.get_num_threads(),
+            git_commit=git_commit(),
+            command=command_line(),
+        )
+
+    def _metrics_logger(self) -> Any:
+        if self.options.logger is None:
+            return None
+        return create_logger(self.options.logger, self.folder.path).log_metrics
+
+
+def data_facts(dataset: Dataset) -> DataFacts:
+    """A dataset's entry in the provenance of a run."""
+    return DataFacts(
+        name=dataset.name,
+        content_hash=dataset.content_hash,
+        class_names=list(dataset.class_names),
+        image_shape=[dataset.image_channels, dataset.image_size_px, dataset.image_size_px],
+        counts={part: dataset.splits[part].class_counts(dataset.num_classes) for part in SPLIT_NAMES},
+        facts=dict(dataset.facts),
+        skipped=list(dataset.skipped),
+    )
+
+
+def _parts(recipe: Recipe) -> Iterator[object]:
+    yield GENERATORS.get(recipe.generator.name)
+    yield DISCRIMINATORS.get(recipe.discriminator.name)
+    for stage in recipe.stages:
+        for phase in stage.phases:
+            yield from (LOSSES.get(settings.loss_term or name) for name, settings in phase.terms.items())
+
+
+def _is_length(change: str) -> bool:
+    return change.split(":")[0].endswith((".epochs", ".images"))
+
+
+def _make_writable(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GanzooError(f"Cannot make the run folder {path}: {error.strerror}.") from error
+
+
+def _empty(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name == ".lock":
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    lock = FileLock(folder.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise GanzooError(f"{folder.path} is being trained by another process; wait for it or choose other --results.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Parts for ganzoo that live in a package of their own."""

@@ -1,0 +1,78 @@
+"""The command line: bad input is one line and exit code 2, and starting is quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ganzoo.cli import main
+
+
+def invoke(*arguments: str) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["ganzoo", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "starganv"), "Did you mean 'stargan'"),
+        (("run", "stargan", "--set", "batchsize=4"), "Did you mean 'batch_size'"),
+        (("run", "stargan", "--set", "generator=cdcgan"), "starts from noise"),
+        (("show", "nothing.yaml"), "does not exist"),
+        (("data", "check", "folder:nowhere"), "nowhere"),
+        (("data", "check", "fer4", "--data-root", "nowhere"), "nowhere"),
+        (("evaluate", "nowhere"), "is not a run"),
+        (("compare", "nowhere"), "nowhere"),
+        (("list", "recipes", "--plugin", "nowhere.py"), "nowhere.py does not exist"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ganzoo: ") and error.count("\n") == 1 and words in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run",), ("run", "stargan", "--nothing"), ("run", "stargan", "--device", "tpu"), ("nothing",)]
+)
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    assert invoke(*arguments) == 2
+
+
+def test_list_shows_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("list") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("stargan", "patch_classifier", "gradient_penalty", "synth4", "l1_cycle", "dcgan-rec"))
+
+
+def test_show_gives_the_recipe_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("show", "stargan") == 0
+    shown = capsys.readouterr().out
+    assert "8,414,848" in shown and "2,777,536" in shown and "1,364.6 M" in shown and "every: 5" in shown
+
+
+def test_data_check_prints_and_draws(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert invoke("data", "check", "synth4", "--picture", str(tmp_path / "grid.png")) == 0
+    shown = capsys.readouterr().out
+    assert "12,000" in shown and "identical images" in shown
+    assert (tmp_path / "grid.png").stat().st_size > 1000
+
+
+def test_help_is_quick() -> None:
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "ganzoo", "--help"], capture_output=True, text=True, check=True)
+    assert "run" in done.stdout
+    # Half a second is what a user should feel; a busy test machine gets more, but not what importing torch takes.
+    assert time.perf_counter() - began < 1.5

@@ -1,0 +1,277 @@
+"""Whole runs on rendered faces: what they leave behind, and every way to stop and go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import ganzoo
+from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.experiment import RunOptions, RunResult
+from ganzoo.runs.folder import RunFolder
+from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint
+
+TINY = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width=4", "batch_size=8")
+
+
+def tiny_run(results: Path, *changes: str, images: int = 160, recipe: str = "stargan", **more: Any) -> RunResult:
+    sizes = TINY if recipe.startswith("stargan") else ("generator.width=4", "discriminator.width=4", "batch_size=8")
+    return ganzoo.run(
+        recipe,
+        "synth4",
+        preset="quick",
+        changes=(*sizes, f"images={images}", *changes),
+        results=results,
+        device="cpu",
+        precision="32",
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    return tiny_run(tmp_path_factory.mktemp("results"))
+
+
+def test_a_run_leaves_everything_behind(finished: RunResult) -> None:
+    place = RunFolder(finished.folder)
+    assert finished.info.status == "finished"
+    for path in (place.config, place.info, place.metrics, place.history, place.per_image, place.gallery, place.generator):
+        assert path.is_file(), path
+    pictures = sorted(file.name for file in place.samples.iterdir())
+    assert pictures[0] == "images_000000000.png" and "images_000000160.png" in pictures and "timeline.png" in pictures
+    assert not [file for file in finished.folder.rglob(".*") if file.name != ".lock"]
+
+
+def test_provenance_is_complete(finished: RunResult) -> None:
+    info = finished.info
+    assert info.data.counts["train"] == ganzoo.load_dataset("synth4").train.class_counts(4)
+    assert info.progress.steps == 20 and info.progress.images_seen == 160
+    assert info.progress.updates == {"discriminator": 20, "generator": 6}
+    assert info.environment.packages["torch"] == version("torch")
+    assert info.parameters["generator"] > 0 and info.macs_per_image and info.evaluation_seconds
+
+
+def test_scores_and_controls(finished: RunResult) -> None:
+    metrics = finished.metrics
+    assert metrics is not None
+    assert {"fid", "fd_judge", "acc", "l1_cycle", "l1_self", "l1_edit", "l1_paired"} <= set(metrics.metrics)
+    assert metrics.metrics["fid"] is None and "fid" in metrics.reasons
+    assert metrics.controls["no-edit"]["l1_edit"] == 0
+    assert metrics.controls["no-edit"]["acc"] == pytest.approx(0, abs=0.05)
+    assert metrics.controls["real"]["acc"] == pytest.approx(1, abs=0.05)
+    assert metrics.controls["oracle"]["l1_paired"] == 0
+    assert metrics.sources == 400 and metrics.translations == 1200
+
+
+def test_per_image_scores_recompute_the_table(finished: RunResult) -> None:
+    assert finished.metrics is not None
+    frame = pd.read_parquet(RunFolder(finished.folder).per_image)
+    grid = frame[frame.source != frame.target]
+    by_target = (grid.predicted == grid.target).groupby(grid.target).mean()
+    assert finished.metrics.metrics["acc"] == pytest.approx(by_target.mean())
+    assert finished.metrics.metrics["l1_edit"] == pytest.approx(grid.l1_edit.mean(), rel=1e-5)
+
+
+def test_doing_it_again_changes_nothing(finished: RunResult) -> None:
+    before = {file: file.read_bytes() for file in finished.folder.rglob("*") if file.is_file()}
+    again = tiny_run(finished.folder.parents[3])
+    assert again.folder == finished.folder
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_another_seed_stands_beside(finished: RunResult) -> None:
+    other = tiny_run(finished.folder.parents[3], images=16, seed=1)
+    assert other.folder.parent == finished.folder.parent and other.folder.name == "seed_1"
+
+
+def test_same_seed_same_bits(finished: RunResult, tmp_path: Path) -> None:
+    again = tiny_run(tmp_path)
+    assert generator_bytes(again) == generator_bytes(finished)
+
+
+def test_translating_with_a_finished_run(finished: RunResult) -> None:
+    saved = ganzoo.load_run(finished.folder)
+    faces = ganzoo.load_dataset("synth4").test.images[:5]
+    happy = saved.translate(faces, "happy")
+    assert happy.shape == faces.shape and happy.dtype == torch.uint8
+    assert torch.equal(happy, saved.translate(faces, saved.class_names.index("happy")))
+    assert torch.equal(happy[0], saved.translate(faces[0].numpy(), "happy"))
+    floats = saved.translate(faces.float() / 127.5 - 1, "happy")
+    assert floats.dtype == torch.float32
+    assert torch.equal(((floats + 1) * 127.5).round().to(torch.uint8), happy)
+    with pytest.raises(GanzooError, match="Unknown expression 'hapy'. Did you mean 'happy'"):
+        saved.translate(faces, "hapy")
+    with pytest.raises(GanzooError, match=r"shape \(1, 48, 48\), not \(3, 48, 48\)"):
+        saved.translate(faces.expand(-1, 3, -1, -1), "happy")
+
+
+def test_gallery_shows_what_the_generator_makes(finished: RunResult) -> None:
+    with np.load(RunFolder(finished.folder).gallery, allow_pickle=False) as gallery:
+        sources, labels, faces = gallery["sources"], gallery["labels"], gallery["translations"]
+    target = (int(labels[0]) + 1) % 4
+    made = ganzoo.load_run(finished.folder).translate(sources[0], target, source=int(labels[0]))
+    assert np.abs(made.numpy().astype(int) - faces[0, target].astype(int)).max() <= 1
+
+
+def test_scoring_again_gives_the_same(finished: RunResult) -> None:
+    before = finished.metrics
+    again = ganzoo.evaluate_run(finished.folder, device="cpu")
+    assert before is not None and again.metrics == before.metrics and again.fingerprint == before.fingerprint
+
+
+def test_other_protocol_has_another_fingerprint(tmp_path: Path) -> None:
+    result = tiny_run(tmp_path, images=16)
+    fewer = ganzoo.evaluate_run(result.folder, max_sources=40, device="cpu")
+    assert result.metrics is not None and fewer.fingerprint != result.metrics.fingerprint
+    assert fewer.sources == 40
+
+
+def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:
+    short = tiny_run(tmp_path, images=80)
+    with pytest.raises(GanzooError, match=r"other settings: recipe\.stages\.0\.images: 80, now 160.*--extend"):
+        tiny_run(tmp_path, images=160)
+    longer = tiny_run(tmp_path, images=160, extend=True)
+    assert longer.folder == short.folder and longer.info.progress.steps == 20
+    whole = tiny_run(tmp_path / "whole", images=160)
+    assert generator_bytes(longer) == generator_bytes(whole)
+
+
+def test_skip_and_overwrite(tmp_path: Path) -> None:
+    first = tiny_run(tmp_path, images=16)
+    stamp = RunFolder(first.folder).generator.stat().st_mtime_ns
+    assert tiny_run(tmp_path, images=16, if_exists="skip").info == first.info
+    assert RunFolder(first.folder).generator.stat().st_mtime_ns == stamp
+    assert tiny_run(tmp_path, images=24, if_exists="overwrite").info.progress.steps == 3
+
+
+def test_a_kill_in_mid_epoch_costs_no_bit(finished: RunResult, tmp_path: Path) -> None:
+    code = (
+        "import ganzoo, sys, torch; torch.set_num_threads(int(sys.argv[2]));"
+        "from ganzoo.experiment import RunOptions;"
+        f"ganzoo.run('stargan', 'synth4', preset='quick', changes={(*TINY, 'images=160')!r}, results=sys.argv[1],"
+        "precision='32', options=RunOptions(device='cpu', checkpoint_seconds=0.0))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(torch.get_num_threads())], cwd=tmp_path)
+    folder = wait_for_checkpoint(tmp_path, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped_at = load_checkpoint(checkpoint_path(folder))["position"]["step"]
+    assert 0 < stopped_at < 20 and folder.read_info().status == "running"
+    resumed = tiny_run(tmp_path)
+    assert resumed.info.status == "finished" and resumed.folder == folder.path
+    assert generator_bytes(resumed) == generator_bytes(finished)
+    assert losses(resumed) == losses(finished)
+
+
+def test_time_is_kept_and_the_run_still_scored(tmp_path: Path) -> None:
+    stopped = tiny_run(tmp_path, images=8_000_000, max_minutes=0.05)
+    assert stopped.info.status == "stopped" and "max-minutes" in (stopped.info.message or "")
+    assert stopped.metrics is not None and checkpoint_path(RunFolder(stopped.folder)).is_file()
+
+
+def test_a_wish_to_stop_saves(tmp_path: Path) -> None:
+    options = RunOptions(device="cpu", checkpoint_seconds=1e9)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        from ganzoo.training.loop import TrainingLoop
+
+        log = TrainingLoop._log
+
+        def log_and_wish(self: TrainingLoop, position: Any, task: Any) -> None:
+            log(self, position, task)
+            if position.step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        patch.setattr(TrainingLoop, "_log", log_and_wish)
+        stopped = tiny_run(tmp_path, options=options)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert stopped.info.status == "stopped" and stopped.info.message == "interrupted" and stopped.metrics is None
+    resumed = tiny_run(tmp_path)
+    assert resumed.info.status == "finished" and resumed.metrics is not None
+
+
+def test_divergence_is_told_and_kept(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match=r"became (nan|inf|-inf) in step \d+.*no checkpoint yet"):
+        tiny_run(tmp_path, "optimizer.lr=1e30")
+    (info,) = tmp_path.rglob("run.json")
+    record = json.loads(info.read_text())
+    assert record["status"] == "diverged" and "became" in record["message"]
+
+
+@pytest.mark.parametrize("recipe", ["stargan-eq1", "dcgan", "dcgan-rec", "cdcgan"])
+def test_every_recipe_runs(recipe: str, tmp_path: Path) -> None:
+    result = tiny_run(tmp_path, images=32, recipe=recipe)
+    assert result.info.status == "finished" and result.metrics is not None
+    identity = [result.metrics.metrics[name] for name in ("l1_cycle", "l1_self", "l1_edit", "l1_paired")]
+    if recipe == "cdcgan":
+        assert identity == [None] * 4 and "noise" in result.metrics.reasons["l1_self"]
+    else:
+        assert all(value is not None for value in identity)
+
+
+def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
+    result = ganzoo.run(
+        "stargan",
+        "synth4",
+        preset="quick",
+        changes=("generator=dcgan", "generator.width=4", "discriminator.width=4", "batch_size=8", "images=16"),
+        results=tmp_path,
+        device="cpu",
+    )
+    assert result.info.status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "starganv"}, "Unknown recipe 'starganv'. Did you mean 'stargan'"),
+        ({"data": "fer5"}, "Unknown dataset 'fer5'. Did you mean"),
+        ({"preset": "quik"}, "Unknown preset 'quik'. Did you mean 'quick'"),
+        ({"epochs": -1}, "--epochs must be positive"),
+        ({"seed": -1}, "--seed must not be negative"),
+        ({"max_minutes": 0}, "--max-minutes must be positive"),
+        ({"changes": ("discriminator=cdcgan",)}, "gradient_penalty.*couples the images of a batch"),
+        ({"precision": "16"}, "Unknown precision '16'"),
+        ({"device": "tpu"}, "Unknown device 'tpu'"),
+        ({"inception_weights": Path("nowhere.pth")}, "nowhere.pth do not exist"),
+        ({"plugins": ("nowhere.py",)}, "nowhere.py does not exist"),
+    ],
+)
+def test_bad_input_leaves_nothing_behind(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    settings = {"recipe": "stargan", "data": "synth4", "results": tmp_path / "results", **arguments}
+    with pytest.raises(GanzooError, match=message):
+        ganzoo.run(**settings)
+    assert not (tmp_path / "results").exists()
+
+
+def generator_bytes(result: RunResult) -> bytes:
+    return RunFolder(result.folder).generator.read_bytes()
+
+
+def losses(result: RunResult) -> list[list[str]]:
+    """The history without its times."""
+    frame = pd.read_csv(RunFolder(result.folder).history, dtype=str)
+    rows: list[list[str]] = frame.drop(columns=["seconds", "images_per_second"]).fillna("").values.tolist()
+    return rows
+
+
+def wait_for_checkpoint(results: Path, process: subprocess.Popen[bytes]) -> RunFolder:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        for path in results.rglob("last.pt"):
+            return RunFolder(path.parents[1])
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint was written in time")

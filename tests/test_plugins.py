@@ -1,0 +1,214 @@
+"""Parts from elsewhere: an installed package, a broken one, a scratch file, and ``module:Class``, through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parent.parent
+PACKAGE = Path(__file__).parent / "plugin_package"
+TINY = ["generator.width=4", "discriminator.width=4", "batch_size=8", "images=32"]
+
+# Several commands in one process, for importing torch takes longer than they do.
+SESSION = """
+import contextlib, io, json, sys
+from ganzoo.cli import main
+answers = []
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["ganzoo", *command]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    answers.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(answers))
+"""
+
+
+class Answer(NamedTuple):
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def _python(*arguments: str, site: Path | None, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(str(folder) for folder in (REPOSITORY, site) if folder)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
+    )
+
+
+def _ganzoo(*arguments: str, site: Path | None = None) -> Answer:
+    """Runs one command where ``site`` holds further packages."""
+    done = _python("-m", "ganzoo", *arguments, site=site)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def _session(*commands: Sequence[str | Path], site: Path | None = None, **environment: str) -> list[Answer]:
+    """Runs commands one after the other in a process of their own."""
+    texts = [[str(argument) for argument in command] for command in commands]
+    done = _python("-c", SESSION, json.dumps(texts), site=site, **environment)
+    assert done.returncode == 0, done.stderr
+    return [Answer(*answer) for answer in json.loads(done.stdout.splitlines()[-1])]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example package, installed into a folder of its own, without a network."""
+    place = tmp_path_factory.mktemp("plugin")
+    source = shutil.copytree(PACKAGE, place / "source", ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps"]
+    done = subprocess.run(
+        [*pip, "--no-build-isolation", "--target", str(place / "site"), str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return place / "site"
+
+
+@pytest.fixture
+def broken_site(site: Path, tmp_path: Path) -> Path:
+    """The example beside a package whose modules raise, whose recipe has no package, and which takes two names."""
+    both = shutil.copytree(site, tmp_path / "site")
+    (both / "broken_plugin.py").write_text("raise RuntimeError('this plugin\\nis broken')\n")
+    metadata = both / "broken_plugin-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[ganzoo.generators]\nbroken = broken_plugin:Broken\nstargan = broken_plugin:Thief\n"
+        "[ganzoo.recipes]\nbroken_recipe = broken_plugin:broken.yaml\nstargan = broken_plugin:thief.yaml\n"
+    )
+    return both
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of small pictures whose class is the height of a bright bar."""
+    root = tmp_path_factory.mktemp("faces")
+    random = np.random.default_rng(0)
+    for part, count in (("train", 24), ("val", 8), ("test", 8)):
+        for row, name in enumerate(("angry", "happy", "sad")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = random.integers(0, 120, (32, 32), dtype=np.uint8)
+                pixels[4 + 9 * row : 8 + 9 * row, 6:-6] += 120
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    return root
+
+
+def test_an_installed_package_adds_its_parts(site: Path) -> None:
+    listed = _ganzoo("list", site=site)
+    assert listed.code == 0, listed.err
+    assert "  example_unet  (ganzoo-plugin-example)\n" in listed.out
+    assert "  example_total_variation  (ganzoo-plugin-example)\n" in listed.out
+    assert "  example\n" in listed.out
+    assert "example" not in _ganzoo("list").out
+
+
+def test_its_recipe_is_shown_trained_and_scored(site: Path, faces: Path, tmp_path: Path) -> None:
+    data, results = f"folder:{faces}", tmp_path / "results"
+    changes = [part for change in TINY for part in ("--set", change)]
+    shown, judged, done = _session(
+        ["show", "example", "--image-size", "32"],
+        ["judge", "train", "--data", data, "--minutes", "0.05", "--device", "cpu"],
+        ["run", "example", "--data", data, "--preset", "quick", *changes, "--results", results, "--device", "cpu"],
+        site=site,
+        GANZOO_CACHE=str(tmp_path / "cache"),
+    )
+    assert shown.code == 0, shown.err
+    # Weights and biases of its five convolutions at width 32: 1472 + 32832 + 36928 + 32800 + 577.
+    assert "name: example_unet" in shown.out and "104,609" in shown.out
+    assert judged.code == 0, judged.err
+    assert done.code == 0, done.err
+    (info_file,) = results.rglob("run.json")
+    info = json.loads(info_file.read_text())
+    assert (info["status"], info["recipe"], info["progress"]["images_seen"]) == ("finished", "example", 32)
+    assert {"ganzoo_plugin_example.generator", "ganzoo_plugin_example.loss"} <= info["environment"]["plugins"].keys()
+    assert "generator.example_total_variation" in (info_file.parent / "history.csv").read_text().splitlines()[0]
+    metrics = json.loads((info_file.parent / "metrics.json").read_text())["metrics"]
+    assert 0 <= metrics["acc"] <= 1 and metrics["fid"] is None
+
+
+def test_a_broken_package_is_reported_when_chosen_and_breaks_nothing_else(broken_site: Path) -> None:
+    listed, sound, generator, recipe = _session(
+        ["list", "generators"],
+        ["show", "example"],
+        ["show", "example", "--set", "generator=broken"],
+        ["show", "broken_recipe"],
+        site=broken_site,
+    )
+    assert "  broken  (broken-plugin)\n" in listed.out and "  example_unet" in listed.out
+    assert (listed.code, sound.code, generator.code, recipe.code) == (0, 0, 2, 2)
+    reason = "The generator 'broken' from broken-plugin cannot be loaded: RuntimeError: this plugin is broken"
+    assert reason in generator.err.strip().splitlines()[-1] and "Traceback" not in generator.err
+    assert "The recipe 'broken_recipe' cannot be loaded from" in recipe.err.strip().splitlines()[-1]
+
+
+def test_a_name_that_is_taken_stays_with_its_owner(broken_site: Path) -> None:
+    listed = _ganzoo("list", site=broken_site)
+    assert listed.out.count("  stargan\n") == 2  # the generator and the recipe
+    for kind in ("generator", "recipe"):
+        assert f"broken-plugin offers a {kind} called 'stargan', a name already taken; it is ignored." in listed.err
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """A generator in a file, registered as ``scratch``."""
+    source = (PACKAGE / "ganzoo_plugin_example" / "generator.py").read_text()
+    text = source.replace("class ExampleUNet", '@GENERATORS.register("scratch")\nclass ScratchUNet')
+    file = tmp_path / "scratch_model.py"
+    file.write_text(text.replace("import torch\n", "import torch\nfrom ganzoo.registry import GENERATORS\n", 1))
+    return file
+
+
+def test_a_scratch_file_or_a_class_by_its_place_can_be_chosen(site: Path, scratch: Path) -> None:
+    listed, *shown = _session(
+        ["list", "generators", "--plugin", scratch],
+        ["show", "stargan", "--plugin", scratch, "--set", "generator=scratch"],
+        ["show", "stargan", "--set", f"generator={scratch}:ScratchUNet"],
+        ["show", "stargan", "--set", "generator=ganzoo_plugin_example.generator:ExampleUNet"],
+        site=site,
+    )
+    assert "  scratch  (ganzoo_plugin_scratch_model)\n" in listed.out, listed.err
+    for answer in shown:
+        assert answer.code == 0 and "104,609" in answer.out, answer.err
+
+
+def test_what_cannot_be_found_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    missing, module, attribute, broken = _session(
+        ["show", "stargan", "--plugin", "nowhere.py"],
+        ["show", "stargan", "--set", "generator=no_such_module:Thing"],
+        ["show", "stargan", "--set", "generator=json:Thing"],
+        ["list", "--plugin", _written(tmp_path / "broken.py", "import no_such_module\n")],
+    )
+    for answer, reason in (
+        (missing, "ganzoo: Plugin file nowhere.py does not exist."),
+        (module, "Cannot import 'no_such_module' for a generator: ModuleNotFoundError"),
+        (attribute, "json has no generator 'Thing'."),
+        (broken, "broken.py cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
+    ):
+        assert answer.code == 2 and answer.out == ""
+        assert len(answer.err.strip().splitlines()) == 1 and reason in answer.err
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
