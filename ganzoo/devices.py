@@ -53,7 +53,7 @@ def create_fabric(device: str, precision: Precision) -> Fabric:
 
 
 def describe_device(device: torch.device) -> str:
-    """A device in words, such as ``NVIDIA H200`` or ``CPU (Intel Xeon), 2 threads``."""
+    """A device in words, such as ``NVIDIA H200`` or ``CPU (AVX512), 2 threads``."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
