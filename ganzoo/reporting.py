@@ -77,9 +77,11 @@ class _PlainTask:
         self._reporter, self._name, self._total = reporter, name, total
         self._started = self._printed = time.monotonic()
         self._first: int | None = None
+        self._note = ""
 
     def update(self, completed: int, note: str = "") -> None:
         now = time.monotonic()
+        self._note = note or self._note
         if self._first is None:
             self._first = completed
         if now - self._printed < PLAIN_LINE_SECONDS:
@@ -87,11 +89,11 @@ class _PlainTask:
         self._printed = now
         done = completed - self._first
         left = f", {duration((self._total - completed) * (now - self._started) / done)} left" if done > 0 else ""
-        self._reporter.say(f"{self._name} {completed}/{self._total}{left}{'  ' + note if note else ''}")
+        self._reporter.say(f"{self._name} {completed}/{self._total}{left}{'  ' + self._note if self._note else ''}")
 
     def show(self, what: str, completed: int, total: int) -> None:
         if what != self._name or total != self._total:
-            self._name, self._total, self._first = what, total, completed
+            self._name, self._total, self._first, self._note = what, total, completed, ""
             self._started = time.monotonic()
         self.update(completed)
 

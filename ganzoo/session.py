@@ -247,6 +247,7 @@ class RunSession:
 
     def _score(self, info: RunInfo, translator: GeneratorTranslator | None = None) -> None:
         translator = translator or self._translator(load_generator(self.folder.path).to(self.fabric.device))
+        translator.restart_noise()
         seconds = self.scorer.score(translator, self.folder)
         write_json(self.folder.info, info.model_copy(update={"evaluation_seconds": round(seconds, 2)}))
 

@@ -218,6 +218,7 @@ def test_every_recipe_runs(recipe: str, tmp_path: Path) -> None:
     identity = [result.metrics.metrics[name] for name in ("l1_cycle", "l1_self", "l1_edit", "l1_paired")]
     if recipe == "cdcgan":
         assert identity == [None] * 4 and "noise" in result.metrics.reasons["l1_self"]
+        assert ganzoo.evaluate_run(result.folder, device="cpu").metrics == result.metrics.metrics
     else:
         assert all(value is not None for value in identity)
 

@@ -36,6 +36,7 @@ class SampleGrid:
 
     def save(self, translator: GeneratorTranslator, images_seen: int) -> Path:
         """Translates the faces and writes ``images_<seen>.png``, losslessly."""
+        translator.restart_noise()
         path = self.folder / f"images_{images_seen:09d}.png"
         columns = self._columns(translator)
         picture = with_header(tiled(torch.stack(columns, dim=1)), self._headings(translator))

@@ -34,7 +34,12 @@ class GeneratorTranslator:
     ) -> None:
         self.generator, self.num_classes, self.device, self.autocast = generator, num_classes, device, autocast
         self.takes_image = generator.spec.takes_image
-        self._noise = torch.Generator().manual_seed(derived_seed(noise_seed, "noise"))
+        self._noise_seed = derived_seed(noise_seed, "noise")
+        self._noise = torch.Generator().manual_seed(self._noise_seed)
+
+    def restart_noise(self) -> None:
+        """Goes back to the first noise, so that the same calls give the same faces again."""
+        self._noise.manual_seed(self._noise_seed)
 
     def __call__(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Translates faces.

@@ -51,6 +51,14 @@ def test_taking_pictures_disturbs_nothing(dataset: Dataset, tmp_path: Path) -> N
     assert torch.equal(torch.get_rng_state(), before) and made.generator.training
 
 
+@pytest.mark.parametrize("name", ["stargan", "cdcgan"])
+def test_the_same_generator_gives_the_same_picture(dataset: Dataset, tmp_path: Path, name: str) -> None:
+    grid, made = SampleGrid(dataset, tmp_path), translator(name)
+    first = grid.save(made, 0).read_bytes()
+    made(torch.zeros(5, 1, 32, 32), torch.zeros(5, dtype=torch.int64), torch.zeros(5, dtype=torch.int64))
+    assert grid.save(made, 0).read_bytes() == first
+
+
 def test_timeline_shows_translations_to_another_class(dataset: Dataset, tmp_path: Path) -> None:
     grid = SampleGrid(dataset, tmp_path)
     assert all(target != int(label) for target, label in zip(grid._timeline_targets(), grid.labels, strict=True))
