@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import ganzoo
+from ganzoo.compare.comparison import compare_runs
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.experiment import RunOptions, RunResult
 from ganzoo.runs.folder import RunFolder
@@ -124,6 +125,12 @@ def test_gallery_shows_what_the_generator_makes(finished: RunResult) -> None:
     target = (int(labels[0]) + 1) % 4
     made = ganzoo.load_run(finished.folder).translate(sources[0], target, source=int(labels[0]))
     assert np.abs(made.numpy().astype(int) - faces[0, target].astype(int)).max() <= 1
+
+
+def test_a_real_run_is_on_every_figure(finished: RunResult, tmp_path: Path) -> None:
+    comparison = compare_runs(finished.folder, tmp_path)
+    assert not comparison.notes and not comparison.problems
+    assert (tmp_path / "synth4_contact_sheet.png").is_file()
 
 
 def test_scoring_again_gives_the_same(finished: RunResult) -> None:

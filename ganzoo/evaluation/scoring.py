@@ -78,7 +78,7 @@ class Scorer:
         began = time.perf_counter()
         with self.reporter.task("scoring", 1) as task:
             evaluation = evaluate(translator, self.dataset, self.judges, self.settings, device=self.device, progress=task.show)
-        gallery: dict[str, Any] = dict(evaluation.gallery)
+        gallery: dict[str, Any] = {**evaluation.gallery, "class_names": np.array(self.dataset.class_names)}
         write_atomically(folder.per_image, lambda file: evaluation.per_image.to_parquet(file, index=False))
         write_atomically(folder.gallery, lambda file: np.savez_compressed(file, allow_pickle=False, **gallery))
         write_json(folder.metrics, evaluation.metrics)

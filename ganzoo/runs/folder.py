@@ -54,7 +54,7 @@ class RunFolder:
 
     @property
     def gallery(self) -> Path:
-        """``sources`` uint8 (n,C,H,W), ``labels`` int64 (n,), ``translations`` uint8 (n,K,C,H,W) for every class as target."""
+        """``sources`` uint8 (n,C,H,W), ``labels`` (n,), ``translations`` uint8 (n,K,C,H,W) by target, ``class_names`` (K,)."""
         return self.path / "gallery.npz"
 
     @property
