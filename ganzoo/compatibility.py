@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ganzoo.config import Component, Phase, Recipe
+from ganzoo.data.conditions import without_prototype
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import GeneratorSpec, argument_problems
@@ -24,19 +25,19 @@ class ImageFacts(NamedTuple):
     num_classes: int
 
 
-def check_compatible(recipe: Recipe, images: ImageFacts) -> None:
+def check_compatible(recipe: Recipe, images: ImageFacts, class_names: Sequence[str] = ()) -> None:
     """Checks networks, terms and data against one another.
 
     Raises:
         GanzooError: They do not fit; the message gives every reason.
     """
-    problems = list(find_problems(recipe, images))
+    problems = list(find_problems(recipe, images, class_names))
     if problems:
         raise GanzooError(f"Recipe '{recipe.name}' cannot run on this data: {'; '.join(dict.fromkeys(problems))}.")
 
 
-def find_problems(recipe: Recipe, images: ImageFacts) -> Iterator[str]:
-    """Every mismatch, in words."""
+def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str] = ()) -> Iterator[str]:
+    """Every mismatch, in words; the names of the classes matter to networks that work in action units."""
     specs: dict[str, Any] = {}
     for role, registry, component in (
         ("generator", GENERATORS, recipe.generator),
@@ -55,6 +56,8 @@ def find_problems(recipe: Recipe, images: ImageFacts) -> Iterator[str]:
         if problem := network.spec.size_problem(images.image_size_px):
             problems.append(problem)
         yield from (f"{role} '{component.name}' {problem}" for problem in problems or _trial_problems(role, component, images))
+    if any(spec.uses_action_units for spec in specs.values()) and (strangers := without_prototype(class_names)):
+        yield f"it works in action units, and there is no prototype for the expressions {', '.join(strangers)}"
     if images.num_classes < 2:
         yield f"translation needs at least 2 classes, not {images.num_classes}"
     yield from (f"optimizers names no network '{name}'" for name in recipe.optimizers if name not in NETWORKS)
@@ -119,6 +122,12 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "fake": ("generator", lambda spec: True, ""),
     "cycle": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
     "self_reconstruction": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
+    "attention": ("generator", lambda spec: "attention" in spec.gives, "a generator that blends by an attention mask"),
+    "action_units": (
+        "discriminator",
+        lambda spec: "action_units" in spec.gives,
+        "a discriminator that measures action units; this one does not",
+    ),
     "scores": ("discriminator", lambda spec: "scores" in spec.gives, "a discriminator that scores realness"),
     "class_logits": (
         "discriminator",

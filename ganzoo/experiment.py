@@ -83,7 +83,7 @@ def run(
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
-    check_compatible(resolved, image_facts(dataset))
+    check_compatible(resolved, image_facts(dataset), dataset.class_names)
     config = RunConfig(
         recipe=resolved,
         data=data,

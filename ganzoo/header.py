@@ -13,13 +13,12 @@ from lightning_fabric import Fabric
 import ganzoo
 from ganzoo.config import Recipe, RunConfig
 from ganzoo.data.base import SPLIT_NAMES, Dataset
-from ganzoo.data.resident import make_batches
 from ganzoo.devices import describe_device
 from ganzoo.errors import DivergedError
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.models.cost import count_parameters
 from ganzoo.reporting import Reporter, duration
-from ganzoo.training.trainer import Trainer
+from ganzoo.training.trainer import Trainer, create_trainer
 
 LONG_SECONDS = 3 * 3600.0
 """From here on the header names the ways to a shorter run."""
@@ -74,15 +73,7 @@ def seconds_per_step(
     cycle = max(phase.every for phase in recipe.stages[0].phases)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         generator, discriminator = make_networks()
-        trial = Trainer(
-            recipe,
-            generator.to(fabric.device),
-            discriminator.to(fabric.device),
-            lambda batch_size: make_batches(dataset.train, device=fabric.device, batch_size=batch_size, seed=0),
-            dataset.num_classes,
-            fabric,
-            seed=0,
-        )
+        trial = create_trainer(recipe, generator, discriminator, dataset, fabric, seed=0)
         steps = trial.steps()
         next(steps)
         began = time.perf_counter()

@@ -195,6 +195,8 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "stargan": "ganzoo.models.stargan",
         "dcgan": "ganzoo.models.dcgan",
         "cdcgan": "ganzoo.models.cdcgan",
+        "ganimation": "ganzoo.models.ganimation",
+        "ganimation_onehot": "ganzoo.models.ganimation",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -203,6 +205,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
     {
         "patch_classifier": "ganzoo.models.stargan",
         "cdcgan": "ganzoo.models.cdcgan",
+        "patch_regressor": "ganzoo.models.ganimation",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(
@@ -213,6 +216,9 @@ LOSSES: Registry[Callable[..., LossTerm]] = Registry(
         "matching_aware": "ganzoo.losses.adversarial",
         "gradient_penalty": "ganzoo.losses.penalties",
         "classification": "ganzoo.losses.condition",
+        "action_unit_regression": "ganzoo.losses.condition",
+        "attention_norm": "ganzoo.losses.mask",
+        "attention_smoothness": "ganzoo.losses.mask",
         "cycle": "ganzoo.losses.content",
         "self_reconstruction": "ganzoo.losses.content",
     },

@@ -42,19 +42,23 @@ class SavedRun:
     class_names: tuple[str, ...]
     translator: GeneratorTranslator
 
-    def translate(self, images: Faces, target: str | int, source: str | int | None = None) -> Tensor:
+    def translate(self, images: Faces, target: str | int, source: str | int | None = None, *, intensity: float = 1.0) -> Tensor:
         """Gives faces another expression.
 
         Args:
             images: ``(N, C, H, W)`` or one face ``(C, H, W)``; uint8 0..255, or float in [-1, 1]; tensor or array.
             target: Class name or index.
-            source: Present expression, where the generator needs it (one conditioned on the difference of labels).
+            source: Present expression, where the generator needs it: one conditioned on the difference of labels, or an
+                intensity between classes.
+            intensity: 1 for the whole expression; less or more of it where the generator is continuous, between the present
+                expression (0) and the wanted one. A generator that works in action units starts from a neutral face where
+                ``source`` is left out.
 
         Returns:
             Faces of the same shape and type as ``images``, on the CPU; floats are clamped to [-1, 1].
 
         Raises:
-            GanzooError: Unknown class, or images of the wrong shape or type.
+            GanzooError: Unknown class, images of the wrong shape or type, or an intensity that the generator does not offer.
         """
         faces = torch.as_tensor(images)
         one = faces.ndim == 3
@@ -62,8 +66,8 @@ class SavedRun:
         self._check(batch)
         floats = to_minus1_1(batch) if batch.dtype == torch.uint8 else batch.float()
         wanted = torch.full((len(batch),), self._index(target))
-        present = torch.full((len(batch),), self._source_index(source))
-        output = self.translator(floats, present, wanted).cpu()
+        present = None if source is None else torch.full((len(batch),), self._index(source))
+        output = self.translator(floats, present, wanted, intensity=intensity).cpu()
         result = to_uint8(output) if batch.dtype == torch.uint8 else output.clamp(-1, 1).to(batch.dtype)
         return result[0] if one else result
 
@@ -76,13 +80,6 @@ class SavedRun:
         if not 0 <= name < len(self.class_names):
             raise GanzooError(f"Class index {name} is out of range 0..{len(self.class_names) - 1}.")
         return name
-
-    def _source_index(self, source: str | int | None) -> int:
-        if source is not None:
-            return self._index(source)
-        if self.translator.generator.spec.condition == "difference":
-            raise GanzooError("This generator is told the difference of expressions: give the present one as source=.")
-        return 0
 
     def _check(self, batch: Tensor) -> None:
         if batch.ndim != 4:
@@ -111,7 +108,7 @@ def load_run(folder: str | Path, *, device: str = "cpu", plugins: Sequence[str |
     info = place.read_info()
     generator = load_generator(place.path).to(device)
     names = tuple(info.data.class_names)
-    translator = GeneratorTranslator(generator, len(names), torch.device(device))
+    translator = GeneratorTranslator(generator, names, torch.device(device))
     return SavedRun(place.path, read_run_config(place.config), info, names, translator)
 
 

@@ -21,7 +21,6 @@ import ganzoo
 from ganzoo.compatibility import ImageFacts
 from ganzoo.config import Recipe, RunConfig, differences, read_run_config
 from ganzoo.data.base import SPLIT_NAMES, Dataset
-from ganzoo.data.resident import make_batches
 from ganzoo.devices import describe_device
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.scoring import Scorer
@@ -39,7 +38,7 @@ from ganzoo.saved import load_generator
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
 from ganzoo.training.seeding import derived_seed, seed_everything
-from ganzoo.training.trainer import Trainer
+from ganzoo.training.trainer import create_trainer
 from ganzoo.training.translator import GeneratorTranslator
 
 IfExists = Literal["resume", "skip", "overwrite"]
@@ -185,21 +184,7 @@ class RunSession:
 
     def _prepare(self) -> TrainingLoop:
         generator, discriminator = self._networks()
-        trainer = Trainer(
-            self.config.recipe,
-            generator.to(self.fabric.device),
-            discriminator.to(self.fabric.device),
-            lambda batch_size: make_batches(
-                self.dataset.train,
-                device=self.fabric.device,
-                batch_size=batch_size,
-                seed=derived_seed(self.config.seed, "batches"),
-                flip=self.config.recipe.flip,
-            ),
-            self.dataset.num_classes,
-            self.fabric,
-            self.config.seed,
-        )
+        trainer = create_trainer(self.config.recipe, generator, discriminator, self.dataset, self.fabric, self.config.seed)
         return TrainingLoop(
             trainer,
             self.folder,
@@ -219,7 +204,7 @@ class RunSession:
         return generator, discriminator
 
     def _translator(self, generator: Generator) -> GeneratorTranslator:
-        return GeneratorTranslator(generator, self.dataset.num_classes, self.fabric.device)
+        return GeneratorTranslator(generator, self.dataset.class_names, self.fabric.device)
 
     def _train(self, loop: TrainingLoop, info: RunInfo) -> RunResult:
         deadline = None
@@ -237,6 +222,7 @@ class RunSession:
         self._save_generator(loop.trainer.scored_generator())
         pictures = sorted(self.folder.samples.glob("images_*.png"))
         loop.samples.save_timeline(pictures)
+        loop.samples.save_intensities(loop.translator)
         info = self._close(info, loop, "stopped" if reason else "finished", reason)
         if reason:
             self.reporter.say(f"Stopped after step {loop.trainer.position.step}: {reason}. The same command goes on from there.")

@@ -9,6 +9,7 @@ import pytest
 from torch import Tensor
 
 from ganzoo.compatibility import ImageFacts, check_compatible, find_problems
+from ganzoo.config import load_recipe
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import BOTH, Need, Side, StepContext
 from ganzoo.models.stargan import StarGANGenerator
@@ -52,7 +53,7 @@ def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> No
         ("stargan", ["generator.width=-4"], "generator 'stargan' cannot work with width=-4, residual_blocks=6 on such images"),
         ("stargan", ["generator.width=wide"], "generator 'stargan' cannot work with width=wide"),
         ("stargan", ["discriminator.depth=6"], "discriminator 'patch_classifier' cannot work with width=64, depth=6"),
-        ("stargan", ["terms.adversarial.image=attention"], "term 'adversarial' needs 'attention', which no step offers. Known: "),
+        ("stargan", ["terms.adversarial.image=portrait"], "term 'adversarial' needs 'portrait', which no step offers. Known: "),
     ],
 )
 def test_each_reason_in_words(recipe: str, changes: list[str], expected: str) -> None:
@@ -121,3 +122,10 @@ def test_a_term_that_refuses_its_arguments_is_a_reason(demanding: str) -> None:
     assert _problems(f"stages.0.phases.1.terms={{{demanding}: {{strength: 0}}}}") == [
         "term 'demanding' cannot be built: strength must be at least 1, not 0"
     ]
+
+
+def test_action_units_need_classes_with_prototypes() -> None:
+    check_compatible(load_recipe("ganimation"), FER, ("angry", "happy", "sad", "surprise"))
+    with pytest.raises(GanzooError, match="no prototype for the expressions smug"):
+        check_compatible(load_recipe("ganimation"), FER, ("angry", "happy", "sad", "smug"))
+    check_compatible(load_recipe("ganimation-onehot"), FER, ("angry", "happy", "sad", "smug"))

@@ -218,7 +218,7 @@ def test_divergence_is_told_and_kept(tmp_path: Path) -> None:
     assert record["status"] == "diverged" and "became" in record["message"]
 
 
-@pytest.mark.parametrize("recipe", ["stargan-eq1", "dcgan", "dcgan-rec", "cdcgan"])
+@pytest.mark.parametrize("recipe", ["stargan-eq1", "dcgan", "dcgan-rec", "cdcgan", "ganimation-onehot"])
 def test_every_recipe_runs(recipe: str, tmp_path: Path) -> None:
     result = tiny_run(tmp_path, images=32, recipe=recipe)
     assert result.info.status == "finished" and result.metrics is not None
@@ -228,6 +228,17 @@ def test_every_recipe_runs(recipe: str, tmp_path: Path) -> None:
         assert ganzoo.evaluate_run(result.folder, device="cpu").metrics == result.metrics.metrics
     else:
         assert all(value is not None for value in identity)
+
+
+def test_intensity_reaches_notebooks_and_pictures(tmp_path: Path) -> None:
+    result = tiny_run(tmp_path, images=32, recipe="ganimation")
+    assert (result.folder / "samples" / "intensity.png").is_file()
+    saved, faces = ganzoo.load_run(result.folder), ganzoo.load_dataset("synth4").test.images[:4]
+    half = saved.translate(faces, "happy", source="sad", intensity=0.5)
+    assert not torch.equal(half, saved.translate(faces, "happy"))
+    torch.testing.assert_close(saved.translate(faces, "happy", intensity=1.0), saved.translate(faces, "happy", source="sad"))
+    with pytest.raises(GanzooError, match="knows whole expressions only"):
+        ganzoo.load_run(tiny_run(tmp_path, images=32).folder).translate(faces, "happy", intensity=0.5)
 
 
 def test_generators_and_discriminators_mix(tmp_path: Path) -> None:

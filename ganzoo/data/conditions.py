@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from ganzoo.data.base import Dataset
+from ganzoo.data.expressions import EMOTIONS, class_prototypes
 from ganzoo.errors import GanzooError
+
+_WEAKEST_TARGET = 0.5
+_TARGET_NOISE = 0.1
 
 
 class Condition(NamedTuple):
@@ -45,6 +50,50 @@ class Condition(NamedTuple):
         if name == "difference":
             return target - one_hot(self.source, self.num_classes).float()
         raise GanzooError(f"There is no view '{name}' of a condition. Known: onehot, signed, difference, index.")
+
+
+def without_prototype(class_names: Sequence[str]) -> list[str]:
+    """The classes that have no action-unit prototype."""
+    return [name for name in class_names if name not in EMOTIONS]
+
+
+class ActionUnits:
+    """Action units of the training faces, and of the expressions asked for.
+
+    Where the data know each face's units, targets are those of random faces of the wanted class plus U(-0.1, 0.1) per unit, as
+    GANimation draws them (arXiv 1807.09251). Elsewhere a face has the EMFACS prototype of its class, and a target is that of
+    the wanted class at a strength of U(0.5, 1): weak labels, so that a discriminator that measures units then classifies in
+    their coordinates.
+
+    Args:
+        dataset: Its classes must all have prototypes.
+        device: Where batches are.
+    """
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self._prototypes = class_prototypes(dataset.class_names).to(device)
+        units, labels = dataset.train.action_units, dataset.train.labels
+        self._known = None if units is None else units.to(device)
+        # The faces of class k stand at by_class[first[k] : first[k] + counts[k]].
+        self._by_class = labels.argsort(stable=True).to(device)
+        self._counts = torch.bincount(labels, minlength=dataset.num_classes).to(device)
+        self._first = self._counts.cumsum(0) - self._counts
+
+    def of_faces(self, labels: Tensor, indices: Tensor) -> Tensor:
+        """Units of training faces: float32 ``(N, 17)`` in [0, 1] for labels and places, int64 ``(N,)``."""
+        return self._prototypes[labels] if self._known is None else self._known[indices]
+
+    def draw_targets(self, targets: Tensor, generator: torch.Generator) -> Tensor:
+        """Units to ask for: float32 ``(N, 17)`` in [0, 1] for wanted classes, int64 ``(N,)``."""
+        if self._known is None:
+            strength = torch.rand(len(targets), 1, device=targets.device, generator=generator)
+            return self._prototypes[targets] * (_WEAKEST_TARGET + (1 - _WEAKEST_TARGET) * strength)
+        place = torch.rand(len(targets), device=targets.device, generator=generator) * self._counts[targets]
+        # Rounding up to the count itself is possible in float32.
+        place = torch.minimum(place.long(), self._counts[targets] - 1)
+        units = self._known[self._by_class[self._first[targets] + place]]
+        noise = 2 * torch.rand(units.shape, device=units.device, generator=generator) - 1
+        return (units + _TARGET_NOISE * noise).clamp(0, 1)
 
 
 TargetSampler = Callable[[Tensor, int, torch.Generator], Tensor]

@@ -16,9 +16,11 @@ Side = Literal["generator", "discriminator"]
 Generated = Literal["fake", "cycle", "self_reconstruction"]
 """Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source)."""
 
-Need = Literal["fake", "cycle", "self_reconstruction", "scores", "class_logits", "condition", "input_gradient"]
-"""What a term needs of the networks: images of the generator; a discriminator, one with a classifier, one that reads the
-condition, one whose output for an image depends on that image alone."""
+Need = Literal[
+    "fake", "cycle", "self_reconstruction", "attention", "scores", "class_logits", "action_units", "condition", "input_gradient"
+]
+"""What a term needs of the networks: images of the generator, its attention masks; a discriminator, one with a classifier, one
+that measures action units, one that reads the condition, one whose output for an image depends on that image alone."""
 
 
 class StepContext(Protocol):
@@ -40,6 +42,10 @@ class StepContext(Protocol):
 
     def generated(self, which: Generated) -> GeneratorOutput:
         """The generator's output: G(x, target) for ``fake`` and so on."""
+        ...
+
+    def action_units(self, of: Literal["source", "target"]) -> Tensor:
+        """Action units of the source faces, or those wanted: float32 ``(N, 17)`` in [0, 1]."""
         ...
 
     def scores(self, of: Generated | Literal["real", "mismatched"]) -> DiscriminatorOutput:

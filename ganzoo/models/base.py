@@ -12,8 +12,17 @@ from torch import Tensor, nn
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
 
-ConditionView = Literal["onehot", "signed", "difference", "index"]
-"""How a network wants its condition: one-hot, ±1 one-hot, target minus source one-hot, each ``(N, K)``; index ``(N,)``."""
+ConditionView = Literal["onehot", "signed", "difference", "index", "action_units"]
+"""How a network wants its condition: one-hot, ±1 one-hot, target minus source one-hot, each ``(N, K)``; index ``(N,)``;
+action units in [0, 1], ``(N, NUM_ACTION_UNITS)``."""
+
+NUM_ACTION_UNITS = 17
+"""Width of the action-unit view: the units that OpenFace measures, as in GANimation."""
+
+
+def condition_width(view: ConditionView, num_classes: int) -> int:
+    """Length of the vector that a view other than ``index`` is."""
+    return NUM_ACTION_UNITS if view == "action_units" else num_classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,11 @@ class NetworkSpec:
     couples_batch: bool = False
     tiny: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def uses_action_units(self) -> bool:
+        """Whether the network takes or gives action units."""
+        return self.condition == "action_units" or "action_units" in self.gives
+
     def size_problem(self, image_size_px: int) -> str | None:
         """Why the network cannot work at this size, or None."""
         if image_size_px < self.min_size_px:
@@ -54,17 +68,19 @@ class GeneratorSpec(NetworkSpec):
         takes_image: Whether it translates a source image; False for noise-to-image.
         noise_size: Length of the standard-normal or uniform noise vector it takes; 0 for none.
         noise: Distribution of that vector.
+        continuous: Whether it was made for conditions between the classes: ``GeneratorTranslator`` then offers intensities.
     """
 
     gives: frozenset[str] = frozenset({"image"})
     takes_image: bool = True
     noise_size: int = 0
     noise: Literal["normal", "uniform"] = "normal"
+    continuous: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorSpec(NetworkSpec):
-    """What a discriminator declares; ``gives`` holds ``"scores"`` and perhaps ``"class_logits"``."""
+    """What a discriminator declares; ``gives`` holds ``"scores"`` and perhaps ``"class_logits"`` or ``"action_units"``."""
 
     gives: frozenset[str] = frozenset({"scores"})
 
@@ -87,10 +103,12 @@ class DiscriminatorOutput(NamedTuple):
     Attributes:
         scores: Realness logits ``(N, 1, h, w)`` (a patch map) or ``(N, 1)``; unbounded.
         class_logits: Class logits ``(N, K)``, where the discriminator classifies.
+        action_units: Estimated action units ``(N, NUM_ACTION_UNITS)``, nominally in [0, 1], where it measures them.
     """
 
     scores: Tensor
     class_logits: Tensor | None = None
+    action_units: Tensor | None = None
 
 
 class Generator(nn.Module):

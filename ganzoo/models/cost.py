@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ganzoo.models.base import condition_width
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
 
 
@@ -40,7 +41,8 @@ def macs_per_image(name: str, arguments: Mapping[str, Any], images: tuple[int, i
         takes_image = getattr(spec, "takes_image", True)
         inputs = [torch.empty(1, channels, size, size) if takes_image else torch.empty(1, getattr(spec, "noise_size", 0))]
         if spec.condition is not None:
-            inputs.append(torch.zeros(1, dtype=torch.int64) if spec.condition == "index" else torch.empty(1, classes))
+            width = condition_width(spec.condition, classes)
+            inputs.append(torch.zeros(1, dtype=torch.int64) if spec.condition == "index" else torch.empty(1, width))
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(*inputs)
     return int(counter.get_total_flops()) // 2

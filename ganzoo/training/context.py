@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.conditions import Condition, uniform_other
+from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, Side
-from ganzoo.models.base import Discriminator, DiscriminatorOutput, Generator, GeneratorOutput
+from ganzoo.models.base import ConditionView, Discriminator, DiscriminatorOutput, Generator, GeneratorOutput
 
+Role = Literal["source", "target"]
 Judged = Generated | Literal["real", "mismatched"]
 Product = TypeVar("Product")
 
@@ -37,6 +39,7 @@ class StepContext:
         target_labels: int64 ``(N,)``.
         num_classes: K.
         random: Random generator on the images' device.
+        units: Action units of the sources and of the targets, each float32 ``(N, 17)``, where a network works in them.
     """
 
     def __init__(
@@ -48,10 +51,12 @@ class StepContext:
         target_labels: Tensor,
         num_classes: int,
         random: torch.Generator,
+        units: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.real, self.source_labels, self.target_labels = real, source_labels, target_labels
         self.num_classes, self.random = num_classes, random
+        self._units = units
         self.side: Side = "discriminator"
         self._with_graph: Collection[str] = ()
         self._kept: dict[tuple[str, bool], _Kept] = {}
@@ -78,6 +83,12 @@ class StepContext:
         output = self._once(which, which in self._with_graph)
         return output if self.side == "generator" else _detached(output)
 
+    def action_units(self, of: Role) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        if self._units is None:
+            raise GanzooError("Action units are asked for, but the data give none.")
+        return self._units[0 if of == "source" else 1]
+
     def scores(self, of: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
         key = (f"scores({of})", self.side == "generator")
@@ -94,7 +105,12 @@ class StepContext:
     def discriminate(self, images: Tensor, like: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
         view = self.discriminator.spec.condition
-        return self.discriminator(images) if view is None else self.discriminator(images, self._condition(like).view(view))
+        if view is None:
+            return self.discriminator(images)
+        if like == "mismatched":
+            wrong = uniform_other(self.source_labels, self.num_classes, self.random)
+            return self.discriminator(images, Condition(wrong, self.source_labels, self.num_classes).view(view))
+        return self.discriminator(images, self._condition(view, "target" if like == "fake" else "source"))
 
     def uniform(self, *shape: int) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -117,27 +133,24 @@ class StepContext:
 
     def _generate(self, which: Generated) -> GeneratorOutput:
         spec = self.generator.spec
-        condition = Condition(self.target_labels, self.source_labels, self.num_classes)
+        view = spec.condition or "onehot"
         if which == "cycle":
             start = self._once("fake", "cycle" in self._with_graph).image
-            condition = Condition(self.source_labels, self.target_labels, self.num_classes)
-        elif which == "self_reconstruction":
-            start = self.real
-            condition = Condition(self.source_labels, self.source_labels, self.num_classes)
-        else:
-            start = self.real if spec.takes_image else self._noise()
-        return self.generator(start, condition.view(spec.condition or "onehot"))
+            return self.generator(start, self._condition(view, "source", of="target"))
+        if which == "self_reconstruction":
+            return self.generator(self.real, self._condition(view, "source"))
+        return self.generator(self.real if spec.takes_image else self._noise(), self._condition(view, "target"))
 
     def _noise(self) -> Tensor:
         size = (len(self.real), self.generator.spec.noise_size)
         return self.normal(*size) if self.generator.spec.noise == "normal" else 2 * self.uniform(*size) - 1
 
-    def _condition(self, of: Judged) -> Condition:
-        if of == "mismatched":
-            wrong = uniform_other(self.source_labels, self.num_classes, self.random)
-            return Condition(wrong, self.source_labels, self.num_classes)
-        target = self.target_labels if of == "fake" else self.source_labels
-        return Condition(target, self.source_labels, self.num_classes)
+    def _condition(self, view: ConditionView, wanted: Role, of: Role = "source") -> Tensor:
+        """What is asked of faces that have the expressions ``of``."""
+        if view == "action_units":
+            return self.action_units(wanted)
+        labels = {"source": self.source_labels, "target": self.target_labels}
+        return Condition(labels[wanted], labels[of], self.num_classes).view(view)
 
 
 def _detached(output: GeneratorOutput) -> GeneratorOutput:

@@ -18,6 +18,7 @@ CELL_PX = 96
 HEADER_PX = 22
 FACES = 8
 TIMELINE_COLUMNS = 8
+INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class SampleGrid:
@@ -56,19 +57,31 @@ class SampleGrid:
                     timeline.paste(_cell(picture, row, 1 + target), (CELL_PX * column, HEADER_PX + CELL_PX * row))
                     if column == 1:
                         timeline.paste(_cell(picture, row, 0), (0, HEADER_PX + CELL_PX * row))
-        draw = ImageDraw.Draw(timeline)
-        for row, target in enumerate(targets):
-            draw.text(
-                (4, HEADER_PX + CELL_PX * (row + 1) - 16),
-                f"to {self.class_names[target]}",
-                "yellow",
-                stroke_width=2,
-                stroke_fill="black",
-            )
+        self._name_targets(timeline)
         write_headings(timeline, ["source", *(f"{int(path.stem.split('_')[1]):,} img" for path in shown)])
         target_path = self.folder / "timeline.png"
         write_atomically(target_path, lambda file: timeline.save(file, format="PNG"))
         return target_path
+
+    def save_intensities(self, translator: GeneratorTranslator) -> Path | None:
+        """Goes from each face's own expression to another in equal steps, into ``intensity.png``; None if not continuous."""
+        if not translator.generator.spec.continuous:
+            return None
+        sources, targets = to_minus1_1(self.sources), torch.tensor(self._timeline_targets())
+        steps = [to_uint8(translator(sources, self.labels, targets, intensity=step)).cpu() for step in INTENSITIES]
+        picture = with_header(
+            tiled(torch.stack([self.sources, *steps], dim=1)), ["source", *(f"{step:g}" for step in INTENSITIES)]
+        )
+        self._name_targets(picture)
+        path = self.folder / "intensity.png"
+        write_atomically(path, lambda file: picture.save(file, format="PNG"))
+        return path
+
+    def _name_targets(self, picture: Image.Image) -> None:
+        draw = ImageDraw.Draw(picture)
+        for row, target in enumerate(self._timeline_targets()):
+            place = (4, HEADER_PX + CELL_PX * (row + 1) - 16)
+            draw.text(place, f"to {self.class_names[target]}", "yellow", stroke_width=2, stroke_fill="black")
 
     def _timeline_targets(self) -> list[int]:
         """One other class for each face: the next one for the first round of classes, the one after that for the second."""

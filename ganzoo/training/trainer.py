@@ -13,8 +13,9 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from ganzoo.config import Phase, Recipe, Stage
-from ganzoo.data.conditions import TARGET_SAMPLERS
-from ganzoo.data.resident import Batch, Batches
+from ganzoo.data.base import Dataset
+from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
+from ganzoo.data.resident import Batch, Batches, make_batches
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
@@ -77,6 +78,7 @@ class Trainer:
         num_classes: K.
         fabric: Device and precision.
         seed: Seed of targets, penalties and noise.
+        action_units: Those of the data, where a network works in them.
     """
 
     def __init__(
@@ -88,9 +90,10 @@ class Trainer:
         num_classes: int,
         fabric: Fabric,
         seed: int,
+        action_units: ActionUnits | None = None,
     ) -> None:
         self.recipe, self.fabric, self.num_classes = recipe, fabric, num_classes
-        self.generator, self.discriminator = generator, discriminator
+        self.generator, self.discriminator, self.action_units = generator, discriminator, action_units
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.optimizers = create_optimizers(recipe, self.networks)
         self.average = moving_average(generator, recipe.ema) if recipe.ema else None
@@ -193,10 +196,11 @@ class Trainer:
     def _context(self, batch: Batch) -> StepContext:
         targets = self.sample_targets(batch.labels, self.num_classes, self.random)
         repeats = len(targets) // len(batch.labels)
-        images, labels = batch.images, batch.labels
-        if repeats > 1:
-            images, labels = images.repeat_interleave(repeats, 0), labels.repeat_interleave(repeats, 0)
-        return StepContext(self.generator, self.discriminator, images, labels, targets, self.num_classes, self.random)
+        images, labels, indices = (part.repeat_interleave(repeats, 0) if repeats > 1 else part for part in batch)
+        units = None
+        if self.action_units is not None:
+            units = self.action_units.of_faces(labels, indices), self.action_units.draw_targets(targets, self.random)
+        return StepContext(self.generator, self.discriminator, images, labels, targets, self.num_classes, self.random, units)
 
     def _phase_step(
         self, phase: _ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
@@ -232,6 +236,26 @@ class Trainer:
         needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
         parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
         return _ReadyPhase(phase, "+".join(phase.update), tuple(phase.terms), terms, parameters, needs & GENERATED)
+
+
+def create_trainer(
+    recipe: Recipe, generator: Generator, discriminator: Discriminator, dataset: Dataset, fabric: Fabric, seed: int
+) -> Trainer:
+    """A trainer of these networks, moved to the device, on a dataset's training part."""
+    device = fabric.device
+    works_in_units = generator.spec.uses_action_units or discriminator.spec.uses_action_units
+    return Trainer(
+        recipe,
+        generator.to(device),
+        discriminator.to(device),
+        lambda batch_size: make_batches(
+            dataset.train, device=device, batch_size=batch_size, seed=derived_seed(seed, "batches"), flip=recipe.flip
+        ),
+        dataset.num_classes,
+        fabric,
+        seed,
+        ActionUnits(dataset, device) if works_in_units else None,
+    )
 
 
 def _images_with_graph(phases: Sequence[_ReadyPhase]) -> frozenset[str]:

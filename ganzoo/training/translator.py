@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from ganzoo.data.conditions import Condition
-from ganzoo.models.base import Generator
+from ganzoo.data.expressions import class_prototypes
+from ganzoo.errors import GanzooError
+from ganzoo.models.base import ConditionView, Generator
 from ganzoo.training.seeding import derived_seed
 
 
@@ -18,7 +20,7 @@ class GeneratorTranslator:
 
     Args:
         generator: On its device; its training mode is left as it was.
-        num_classes: K.
+        class_names: Expression of each label.
         device: Where it runs.
         autocast: Precision of its forward passes; float32 where left out.
         noise_seed: Seed of the noise of a generator that takes noise, so that scoring it again gives the same faces.
@@ -27,12 +29,12 @@ class GeneratorTranslator:
     def __init__(
         self,
         generator: Generator,
-        num_classes: int,
+        class_names: Sequence[str],
         device: torch.device,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         noise_seed: int = 0,
     ) -> None:
-        self.generator, self.num_classes, self.device, self.autocast = generator, num_classes, device, autocast
+        self.generator, self.class_names, self.device, self.autocast = generator, tuple(class_names), device, autocast
         self.takes_image = generator.spec.takes_image
         self._noise_seed = derived_seed(noise_seed, "noise")
         self._noise = torch.Generator().manual_seed(self._noise_seed)
@@ -41,26 +43,50 @@ class GeneratorTranslator:
         """Goes back to the first noise, so that the same calls give the same faces again."""
         self._noise.manual_seed(self._noise_seed)
 
-    def __call__(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, source: Tensor | None, target: Tensor, *, intensity: float = 1.0) -> Tensor:
         """Translates faces.
 
         Args:
             images: float ``(N, C, H, W)`` in [-1, 1]; only their number matters to a generator that takes noise.
-            source: Present class, int64 ``(N,)``.
+            source: Present class, int64 ``(N,)``; None where unknown.
             target: Wanted class, int64 ``(N,)``.
+            intensity: How far to go from the present expression (0) to the wanted one (1), or beyond.
 
         Returns:
             float32 ``(N, C, H, W)``, nominally in [-1, 1], not clamped, on the generator's device.
+
+        Raises:
+            GanzooError: The generator offers no intensities, or must know the present expression.
         """
-        spec = self.generator.spec
         was_training = self.generator.training
         self.generator.eval()
-        start = images.to(self.device) if spec.takes_image else self._draw(len(target))
-        condition = Condition(target.to(self.device), source.to(self.device), self.num_classes).view(spec.condition or "onehot")
+        start = images.to(self.device) if self.takes_image else self._draw(len(target))
+        condition = self._condition(source, target, intensity).to(self.device)
         with torch.inference_mode(), self.autocast():
             output = self.generator(start, condition).image.float()
         self.generator.train(was_training)
         return output
+
+    def _condition(self, source: Tensor | None, target: Tensor, intensity: float) -> Tensor:
+        spec = self.generator.spec
+        view = spec.condition or "onehot"
+        if view == "difference" and source is None:
+            raise GanzooError("This generator is told the difference of expressions: give the present one as source=.")
+        wanted = self._view(view, target, target if source is None else source)
+        if intensity == 1:
+            return wanted
+        if not spec.continuous:
+            raise GanzooError(f"This generator knows whole expressions only: the intensity must be 1, not {intensity:g}.")
+        if source is None and view != "action_units":
+            raise GanzooError("An intensity lies between two expressions: give the present one as source=.")
+        # No action units at all is a neutral face.
+        present = torch.zeros_like(wanted) if source is None else self._view(view, source, source)
+        return present + intensity * (wanted - present)
+
+    def _view(self, view: ConditionView, target: Tensor, source: Tensor) -> Tensor:
+        if view == "action_units":
+            return class_prototypes(self.class_names)[target.cpu()]
+        return Condition(target, source, len(self.class_names)).view(view)
 
     def _draw(self, count: int) -> Tensor:
         spec = self.generator.spec

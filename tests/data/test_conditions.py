@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganzoo.data.conditions import TARGET_SAMPLERS, Condition
+from ganzoo.data.base import Dataset, Split
+from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits, Condition, without_prototype
+from ganzoo.data.expressions import class_prototypes
 from ganzoo.errors import GanzooError
 
 CONDITION = Condition(target=torch.tensor([2, 0, 1]), source=torch.tensor([0, 0, 2]), num_classes=3)
@@ -75,3 +77,38 @@ def test_all_other_gives_each_face_its_targets_in_a_row() -> None:
 def test_own_asks_for_what_is_there() -> None:
     labels = torch.tensor([3, 1, 2])
     assert torch.equal(_sample("own", labels, 4), labels)
+
+
+def _dataset(units: bool, names: tuple[str, ...] = ("angry", "happy", "sad")) -> Dataset:
+    labels = torch.tensor([2, 0, 1, 0, 2, 2])
+    known = torch.arange(6.0)[:, None].expand(6, 17) / 10 if units else None
+    split = Split(torch.zeros(6, 1, 8, 8, dtype=torch.uint8), labels, action_units=known)
+    return Dataset("toy", names, {"train": split, "val": split, "test": split}, "0" * 64)
+
+
+def test_known_units_of_faces_and_targets() -> None:
+    units = ActionUnits(_dataset(units=True), torch.device("cpu"))
+    assert units.of_faces(torch.tensor([2, 1]), torch.tensor([4, 2]))[:, 0].tolist() == pytest.approx([0.4, 0.2])
+    targets = torch.tensor([0, 1, 2]).repeat(400)
+    drawn = units.draw_targets(targets, torch.Generator().manual_seed(0))
+    assert drawn.shape == (1200, 17) and drawn.min() >= 0 and drawn.max() <= 1
+    # Faces 1 and 3 are angry, 2 is happy, 0, 4 and 5 are sad; the noise is at most 0.1 either way.
+    nearest = [(drawn[targets == label].mean(1) * 10).round() for label in range(3)]
+    assert [set(found.tolist()) for found in nearest] == [{1.0, 3.0}, {2.0}, {0.0, 4.0, 5.0}]
+    assert (drawn[targets == 1] - 0.2).abs().max() <= 0.1 + 1e-6
+
+
+def test_prototypes_where_no_units_are_known() -> None:
+    units = ActionUnits(_dataset(units=False), torch.device("cpu"))
+    prototypes = class_prototypes(("angry", "happy", "sad"))
+    torch.testing.assert_close(units.of_faces(torch.tensor([1, 0]), torch.tensor([5, 5])), prototypes[[1, 0]])
+    drawn = units.draw_targets(torch.full((500,), 2), torch.Generator().manual_seed(0))
+    active = prototypes[2] > 0
+    strength = drawn[:, active] / prototypes[2, active]
+    assert 0.5 <= strength.min() < 0.51 and 0.99 < strength.max() <= 1
+    torch.testing.assert_close(strength, strength[:, :1].expand_as(strength))
+    assert not drawn[:, ~active].any()
+
+
+def test_classes_without_prototype_are_named() -> None:
+    assert without_prototype(("happy", "smug", "sad", "coy")) == ["smug", "coy"]

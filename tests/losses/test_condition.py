@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import StepContext
-from ganzoo.losses.condition import Classification
+from ganzoo.losses.condition import ActionUnitRegression, Classification
 from ganzoo.models.base import DiscriminatorOutput
 
 REAL_LOGITS, FAKE_LOGITS = torch.tensor([[2.0, 0, 0], [0, 0, 0]]), torch.tensor([[0, 1.0, 0], [0, 0, 3]])
@@ -46,3 +46,22 @@ def test_a_broken_promise_of_class_logits_is_named() -> None:
 
 def test_half_precision_logits_are_judged_in_float32() -> None:
     assert Classification()(_context("discriminator", real=REAL_LOGITS.bfloat16())).dtype == torch.float32
+
+
+def _units_context(side: str, estimate: Tensor | None) -> StepContext:
+    output = DiscriminatorOutput(torch.zeros(1, 1), action_units=estimate)
+    units = {"source": torch.tensor([[0.0, 1.0]]), "target": torch.tensor([[1.0, 0.5]])}
+    return cast(
+        StepContext, SimpleNamespace(side=side, scores={"real": output, "fake": output}.__getitem__, action_units=units.get)
+    )
+
+
+def test_action_units_are_regressed_to_those_shown_or_wanted() -> None:
+    estimate = torch.tensor([[0.5, 0.5]])
+    assert float(ActionUnitRegression()(_units_context("discriminator", estimate))) == pytest.approx((0.25 + 0.25) / 2)
+    assert float(ActionUnitRegression()(_units_context("generator", estimate))) == pytest.approx((0.25 + 0) / 2)
+
+
+def test_a_broken_promise_of_action_units_is_named() -> None:
+    with pytest.raises(GanzooError, match="spec promises action_units, but its output has none"):
+        ActionUnitRegression()(_units_context("discriminator", None))

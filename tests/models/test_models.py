@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganzoo.data.conditions import Condition
 from ganzoo.errors import GanzooError
-from ganzoo.models.base import Discriminator, Generator, create_discriminator, create_generator
+from ganzoo.models.base import NUM_ACTION_UNITS, Discriminator, Generator, create_discriminator, create_generator
 from ganzoo.models.cost import count_parameters, macs_per_image, traced_parameters
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
@@ -42,6 +42,8 @@ def _condition(network: nn.Module, targets: list[int], classes: int) -> list[Ten
     spec: Any = network.spec
     if spec.condition is None:
         return []
+    if spec.condition == "action_units":
+        return [torch.rand(classes, NUM_ACTION_UNITS, generator=torch.Generator().manual_seed(2))[targets]]
     return [Condition(torch.tensor(targets), torch.zeros(len(targets), dtype=torch.int64), classes).view(spec.condition)]
 
 

@@ -27,7 +27,7 @@ def dataset() -> Dataset:
 def translator(name: str) -> GeneratorTranslator:
     torch.manual_seed(0)
     generator = create_generator(name, image_channels=1, image_size_px=32, num_classes=3, width=4)
-    return GeneratorTranslator(generator, 3, torch.device("cpu"))
+    return GeneratorTranslator(generator, CLASSES, torch.device("cpu"))
 
 
 def test_classes_take_turns(dataset: Dataset) -> None:
@@ -70,3 +70,12 @@ def test_timeline_shows_translations_to_another_class(dataset: Dataset, tmp_path
             box = (CELL_PX * (1 + target), HEADER_PX, CELL_PX * (2 + target), HEADER_PX + CELL_PX // 2)
             place = (CELL_PX * 3, HEADER_PX, CELL_PX * 4, HEADER_PX + CELL_PX // 2)
             assert last.convert("RGB").crop(box).tobytes() == timeline.crop(place).tobytes()
+
+
+def test_intensities_of_a_continuous_generator(dataset: Dataset, tmp_path: Path) -> None:
+    grid = SampleGrid(dataset, tmp_path)
+    assert grid.save_intensities(translator("stargan")) is None
+    path = grid.save_intensities(translator("ganimation"))
+    assert path == tmp_path / "intensity.png"
+    with Image.open(path) as picture:
+        assert picture.size == (6 * CELL_PX, HEADER_PX + 8 * CELL_PX)
