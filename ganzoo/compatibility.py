@@ -60,7 +60,7 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
         yield f"it works in action units, and there is no prototype for the expressions {', '.join(strangers)}"
     if images.num_classes < 2:
         yield f"translation needs at least 2 classes, not {images.num_classes}"
-    yield from (f"optimizers names no network '{name}'" for name in recipe.optimizers if name not in NETWORKS)
+    yield from (f"optimizers names no network '{name}'" for name in recipe.optimizers if name.split(".")[0] not in NETWORKS)
     for stage in recipe.stages:
         for phase in stage.phases:
             yield from _phase_problems(phase, specs)
@@ -122,6 +122,9 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "fake": ("generator", lambda spec: True, ""),
     "cycle": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
     "self_reconstruction": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
+    "sample": ("generator", lambda spec: "sample" in spec.gives, "a generator that also draws from noise; this one does not"),
+    "latent": ("generator", lambda spec: "latent" in spec.gives, "a generator that encodes a face to a latent vector"),
+    "label_encoder": ("generator", lambda spec: "class_logits" in spec.gives, "a generator with a label encoder"),
     "attention": ("generator", lambda spec: "attention" in spec.gives, "a generator that blends by an attention mask"),
     "action_units": (
         "discriminator",

@@ -175,7 +175,7 @@ class Recipe(_Settings):
         discriminator: Network that judges them.
         targets: How the wanted expressions of a batch are drawn.
         flip: Mirror training images at random.
-        optimizer: Settings for every network; ``optimizers`` overrides them by network.
+        optimizer: Settings for every network; ``optimizers`` overrides them by network or part (``generator.decoder``).
         ema: Decay of an exponential moving average of the generator, which then is scored; None for none.
         stages: What is trained, in order.
     """
@@ -192,9 +192,9 @@ class Recipe(_Settings):
     ema: float | None = Field(None, gt=0, lt=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
 
-    def optimizer_for(self, network: str) -> Optimizer:
-        """Settings of one network's optimiser."""
-        return self.optimizers.get(network, self.optimizer)
+    def optimizer_for(self, part: str) -> Optimizer:
+        """Settings of the optimiser of a network, or of a part of one; a part without its own has those of its network."""
+        return self.optimizers.get(part) or self.optimizers.get(part.split(".")[0], self.optimizer)
 
     def identity(self) -> dict[str, Any]:
         """The resolved recipe without its length and words: what makes two runs the same experiment."""

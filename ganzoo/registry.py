@@ -197,6 +197,7 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "cdcgan": "ganzoo.models.cdcgan",
         "ganimation": "ganzoo.models.ganimation",
         "ganimation_onehot": "ganzoo.models.ganimation",
+        "icgan": "ganzoo.models.icgan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -206,6 +207,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "patch_classifier": "ganzoo.models.stargan",
         "cdcgan": "ganzoo.models.cdcgan",
         "patch_regressor": "ganzoo.models.ganimation",
+        "icgan": "ganzoo.models.icgan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(
@@ -217,6 +219,9 @@ LOSSES: Registry[Callable[..., LossTerm]] = Registry(
         "gradient_penalty": "ganzoo.losses.penalties",
         "classification": "ganzoo.losses.condition",
         "action_unit_regression": "ganzoo.losses.condition",
+        "latent_regression": "ganzoo.losses.latent",
+        "latent_consistency": "ganzoo.losses.latent",
+        "label_encoding": "ganzoo.losses.latent",
         "attention_norm": "ganzoo.losses.mask",
         "attention_smoothness": "ganzoo.losses.mask",
         "cycle": "ganzoo.losses.content",

@@ -53,7 +53,11 @@ def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> No
         ("stargan", ["generator.width=-4"], "generator 'stargan' cannot work with width=-4, residual_blocks=6 on such images"),
         ("stargan", ["generator.width=wide"], "generator 'stargan' cannot work with width=wide"),
         ("stargan", ["discriminator.depth=6"], "discriminator 'patch_classifier' cannot work with width=64, depth=6"),
-        ("stargan", ["terms.adversarial.image=portrait"], "term 'adversarial' needs 'portrait', which no step offers. Known: "),
+        (
+            "stargan",
+            ["terms.adversarial.image=portrait"],
+            "adversarial plays with fake, self_reconstruction or sample, not 'portrait'",
+        ),
     ],
 )
 def test_each_reason_in_words(recipe: str, changes: list[str], expected: str) -> None:

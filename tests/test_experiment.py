@@ -218,7 +218,7 @@ def test_divergence_is_told_and_kept(tmp_path: Path) -> None:
     assert record["status"] == "diverged" and "became" in record["message"]
 
 
-@pytest.mark.parametrize("recipe", ["stargan-eq1", "dcgan", "dcgan-rec", "cdcgan", "ganimation-onehot"])
+@pytest.mark.parametrize("recipe", ["stargan-eq1", "dcgan", "dcgan-rec", "cdcgan", "ganimation-onehot", "icgan", "decgan"])
 def test_every_recipe_runs(recipe: str, tmp_path: Path) -> None:
     result = tiny_run(tmp_path, images=32, recipe=recipe)
     assert result.info.status == "finished" and result.metrics is not None

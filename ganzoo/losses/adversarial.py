@@ -64,16 +64,21 @@ class Adversarial:
 
     Args:
         loss: One of ``minimax``, ``non_saturating``, ``least_squares``, ``wgan``, ``hinge``.
-        image: Which generated image plays: ``fake`` (the translation) or ``self_reconstruction``.
+        image: Which generated image plays: ``fake`` (the translation), ``self_reconstruction``, or ``sample`` (from noise).
         fake_weight: Factor of the generated part on the discriminator's side (½ beside ``matching_aware``).
     """
 
     sides: ClassVar[frozenset[Side]] = BOTH
 
     def __init__(
-        self, loss: str = "non_saturating", image: Literal["fake", "self_reconstruction"] = "fake", fake_weight: float = 1.0
+        self,
+        loss: str = "non_saturating",
+        image: Literal["fake", "self_reconstruction", "sample"] = "fake",
+        fake_weight: float = 1.0,
     ) -> None:
         self.form = adversarial_form(loss)
+        if image not in ("fake", "self_reconstruction", "sample"):
+            raise GanzooError(f"adversarial plays with fake, self_reconstruction or sample, not '{image}'.")
         self.image: Generated = image
         self.fake_weight = fake_weight
 

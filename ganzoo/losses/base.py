@@ -13,14 +13,26 @@ if TYPE_CHECKING:
 Side = Literal["generator", "discriminator"]
 """Which of the two players a phase trains; a phase that updates the discriminator is its side, any other the generator's."""
 
-Generated = Literal["fake", "cycle", "self_reconstruction"]
-"""Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source)."""
+Generated = Literal["fake", "cycle", "self_reconstruction", "sample"]
+"""Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source), or from noise and target alone."""
 
 Need = Literal[
-    "fake", "cycle", "self_reconstruction", "attention", "scores", "class_logits", "action_units", "condition", "input_gradient"
+    "fake",
+    "cycle",
+    "self_reconstruction",
+    "sample",
+    "attention",
+    "latent",
+    "label_encoder",
+    "scores",
+    "class_logits",
+    "action_units",
+    "condition",
+    "input_gradient",
 ]
-"""What a term needs of the networks: images of the generator, its attention masks; a discriminator, one with a classifier, one
-that measures action units, one that reads the condition, one whose output for an image depends on that image alone."""
+"""What a term needs of the networks: images of the generator, its attention masks, latents, label encoder; a discriminator, one
+with a classifier, one that measures action units, one that reads the condition, one whose output for an image depends on that
+image alone."""
 
 
 class StepContext(Protocol):
@@ -42,6 +54,18 @@ class StepContext(Protocol):
 
     def generated(self, which: Generated) -> GeneratorOutput:
         """The generator's output: G(x, target) for ``fake`` and so on."""
+        ...
+
+    def noise(self) -> Tensor:
+        """The noise that ``sample`` is made of: float ``(N, noise_size)``."""
+        ...
+
+    def encoded(self, of: Generated | Literal["real"]) -> Tensor:
+        """The generator's latent of real or generated images: float ``(N, noise_size)``."""
+        ...
+
+    def classified(self, of: Generated | Literal["real"]) -> Tensor:
+        """What the generator's label encoder says of real or generated images: ``(N, K)``."""
         ...
 
     def action_units(self, of: Literal["source", "target"]) -> Tensor:

@@ -64,9 +64,12 @@ class NetworkSpec:
 class GeneratorSpec(NetworkSpec):
     """What a generator declares.
 
+    ``gives`` names what it gives beside the ``image``: ``attention``, or, for a :class:`LatentGenerator`, ``sample``, ``latent``
+    and ``class_logits``.
+
     Attributes:
         takes_image: Whether it translates a source image; False for noise-to-image.
-        noise_size: Length of the standard-normal or uniform noise vector it takes; 0 for none.
+        noise_size: Length of the standard-normal or uniform noise vector it takes, or encodes an image to; 0 for none.
         noise: Distribution of that vector.
         continuous: Whether it was made for conditions between the classes: ``GeneratorTranslator`` then offers intensities.
     """
@@ -124,6 +127,25 @@ class Generator(nn.Module):
     def __call__(self, source: Tensor, condition: Tensor) -> GeneratorOutput:
         output: GeneratorOutput = super().__call__(source, condition)
         return output
+
+
+class LatentGenerator(Generator):
+    """Base of generators that encode a face to a latent vector and decode that with an expression: G(E(x), c).
+
+    Its parts can be trained in turn (``update: generator.decoder``).
+    """
+
+    def sample(self, noise: Tensor, condition: Tensor) -> GeneratorOutput:
+        """Decodes noise ``(N, noise_size)`` in place of a face's latent."""
+        raise NotImplementedError
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Latent vectors of images ``(N, C, H, W)``: float ``(N, noise_size)``."""
+        raise NotImplementedError
+
+    def classify(self, image: Tensor) -> Tensor:
+        """What expression the label encoder sees in images: unbounded ``(N, K)``."""
+        raise NotImplementedError
 
 
 class Discriminator(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 from ganzoo.data.conditions import Condition, uniform_other
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, Side
-from ganzoo.models.base import ConditionView, Discriminator, DiscriminatorOutput, Generator, GeneratorOutput
+from ganzoo.models.base import ConditionView, Discriminator, DiscriminatorOutput, Generator, GeneratorOutput, LatentGenerator
 
 Role = Literal["source", "target"]
 Judged = Generated | Literal["real", "mismatched"]
@@ -57,6 +57,7 @@ class StepContext:
         self.real, self.source_labels, self.target_labels = real, source_labels, target_labels
         self.num_classes, self.random = num_classes, random
         self._units = units
+        self._sampled_noise: Tensor | None = None
         self.side: Side = "discriminator"
         self._with_graph: Collection[str] = ()
         self._kept: dict[tuple[str, bool], _Kept] = {}
@@ -82,6 +83,20 @@ class StepContext:
         """See :class:`ganzoo.losses.base.StepContext`."""
         output = self._once(which, which in self._with_graph)
         return output if self.side == "generator" else _detached(output)
+
+    def noise(self) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        if self._sampled_noise is None:
+            self._sampled_noise = self._noise()
+        return self._sampled_noise
+
+    def encoded(self, of: Generated | Literal["real"]) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        return self._latent_generator().encode(self.real if of == "real" else self.generated(of).image)
+
+    def classified(self, of: Generated | Literal["real"]) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        return self._latent_generator().classify(self.real if of == "real" else self.generated(of).image)
 
     def action_units(self, of: Role) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -110,7 +125,7 @@ class StepContext:
         if like == "mismatched":
             wrong = uniform_other(self.source_labels, self.num_classes, self.random)
             return self.discriminator(images, Condition(wrong, self.source_labels, self.num_classes).view(view))
-        return self.discriminator(images, self._condition(view, "target" if like == "fake" else "source"))
+        return self.discriminator(images, self._condition(view, "target" if like in ("fake", "sample") else "source"))
 
     def uniform(self, *shape: int) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -139,7 +154,13 @@ class StepContext:
             return self.generator(start, self._condition(view, "source", of="target"))
         if which == "self_reconstruction":
             return self.generator(self.real, self._condition(view, "source"))
+        if which == "sample":
+            return self._latent_generator().sample(self.noise(), self._condition(view, "target"))
         return self.generator(self.real if spec.takes_image else self._noise(), self._condition(view, "target"))
+
+    def _latent_generator(self) -> LatentGenerator:
+        assert isinstance(self.generator, LatentGenerator), "its spec promises latents"
+        return self.generator
 
     def _noise(self) -> Tensor:
         size = (len(self.real), self.generator.spec.noise_size)

@@ -35,7 +35,7 @@ def trained_parameters(networks: Mapping[str, nn.Module], part: str) -> list[nn.
 def create_optimizers(recipe: Recipe, networks: Mapping[str, nn.Module]) -> dict[str, torch.optim.Optimizer]:
     """One optimiser for each network (or part) that some phase updates, by its name in the recipe."""
     parts = {part: None for stage in recipe.stages for phase in stage.phases for part in phase.update}
-    return {part: _create(recipe.optimizer_for(part.split(".")[0]), trained_parameters(networks, part)) for part in parts}
+    return {part: _create(recipe.optimizer_for(part), trained_parameters(networks, part)) for part in parts}
 
 
 def _create(settings: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

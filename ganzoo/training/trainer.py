@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 import torch
 from lightning_fabric import Fabric
@@ -16,7 +16,7 @@ from ganzoo.config import Phase, Recipe, Stage
 from ganzoo.data.base import Dataset
 from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
 from ganzoo.data.resident import Batch, Batches, make_batches
-from ganzoo.losses.base import LossTerm
+from ganzoo.losses.base import Generated, LossTerm
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
 from ganzoo.training.context import StepContext
@@ -24,7 +24,7 @@ from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.optim import create_optimizers, moving_average, set_learning_rate, trained_parameters
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
 
-GENERATED = frozenset({"fake", "cycle", "self_reconstruction"})
+GENERATED = frozenset(get_args(Generated))
 
 
 class BatchesFactory(Protocol):
@@ -213,7 +213,7 @@ class Trainer:
         optimizers = [self.optimizers[part] for part in phase.settings.update]
         for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
             optimizer.zero_grad(set_to_none=True)
-            base = self.recipe.optimizer_for(part.split(".")[0]).lr
+            base = self.recipe.optimizer_for(part).lr
             set_learning_rate(optimizer, base, progress, stage.linear_decay_from)
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         total.backward(inputs=phase.parameters)

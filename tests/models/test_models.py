@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganzoo.data.conditions import Condition
 from ganzoo.errors import GanzooError
-from ganzoo.models.base import NUM_ACTION_UNITS, Discriminator, Generator, create_discriminator, create_generator
+from ganzoo.models.base import NUM_ACTION_UNITS, Discriminator, Generator, LatentGenerator, create_discriminator, create_generator
 from ganzoo.models.cost import count_parameters, macs_per_image, traced_parameters
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
@@ -80,7 +80,10 @@ def test_a_discriminator_gives_what_it_declares(name: str, channels: int, size_p
 @pytest.mark.parametrize(("kind", "name"), EVERY_NETWORK)
 def test_the_gradient_reaches_every_parameter(kind: str, name: str) -> None:
     network = _create(kind, name)
-    sum(part.square().sum() for part in _outputs(network, _source(network, 1, 32), [0, 1, 2], 4)).backward()
+    outputs = _outputs(network, _source(network, 1, 32), [0, 1, 2], 4)
+    if isinstance(network, LatentGenerator):
+        outputs.append(network.classify(_source(network, 1, 32)))
+    sum(part.square().sum() for part in outputs).backward()
     without = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.isfinite().all()]
     assert not without
     # A bias before batch norm has gradient 0 up to rounding, so the weights are what must move.

@@ -1,0 +1,55 @@
+"""Terms on latents and label encoders against values worked out by hand."""
+
+from __future__ import annotations
+
+from math import exp, log
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from ganzoo.errors import GanzooError
+from ganzoo.losses.latent import LabelEncoding, LatentConsistency, LatentRegression
+
+ENCODED = {
+    "sample": torch.tensor([[1.0, 2.0]]),
+    "fake": torch.tensor([[0.0, 3.0]]),
+    "real": torch.tensor([[0.5, 1.0]]),
+}
+CLASSIFIED = {"real": torch.tensor([[1.0, -1.0, 0.0]]), "fake": torch.tensor([[0.0, 0.0, 2.0]])}
+
+
+def context() -> Any:
+    return SimpleNamespace(
+        side="generator",
+        noise=lambda: torch.tensor([[1.0, 0.0]]),
+        encoded=ENCODED.__getitem__,
+        classified=CLASSIFIED.__getitem__,
+        source_labels=torch.tensor([0]),
+        target_labels=torch.tensor([2]),
+    )
+
+
+def test_noise_is_found_again() -> None:
+    assert LatentRegression()(context()).item() == pytest.approx((0 + 4) / 2)
+
+
+def test_an_edit_leaves_the_latent() -> None:
+    assert LatentConsistency()(context()).item() == pytest.approx((0.5 + 2) / 2)
+
+
+def test_labels_of_real_faces() -> None:
+    assert LabelEncoding()(context()).item() == pytest.approx(log(exp(1) + exp(-1) + 1) - 1)
+    # Wanted: +1, -1, -1.
+    assert LabelEncoding(form="squared")(context()).item() == pytest.approx((0 + 0 + 1) / 3)
+
+
+def test_labels_of_translated_faces_are_the_targets() -> None:
+    assert LabelEncoding(image="fake")(context()).item() == pytest.approx(log(2 + exp(2)) - 2)
+    assert LabelEncoding(image="fake").needs("generator") == {"label_encoder", "fake"}
+
+
+def test_other_images_are_refused() -> None:
+    with pytest.raises(GanzooError, match="not cycle, cross_entropy"):
+        LabelEncoding(image="cycle")  # type: ignore[arg-type]  # what a recipe may hold
