@@ -198,6 +198,7 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "ganimation": "ganzoo.models.ganimation",
         "ganimation_onehot": "ganzoo.models.ganimation",
         "icgan": "ganzoo.models.icgan",
+        "usgan": "ganzoo.models.usgan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(

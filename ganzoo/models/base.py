@@ -71,6 +71,7 @@ class GeneratorSpec(NetworkSpec):
         takes_image: Whether it translates a source image; False for noise-to-image.
         noise_size: Length of the standard-normal or uniform noise vector it takes, or encodes an image to; 0 for none.
         noise: Distribution of that vector.
+        largest_value: Bound of its images' absolute values; above 1 for one that adds to the source and does not clamp.
         continuous: Whether it was made for conditions between the classes: ``GeneratorTranslator`` then offers intensities.
     """
 
@@ -78,6 +79,7 @@ class GeneratorSpec(NetworkSpec):
     takes_image: bool = True
     noise_size: int = 0
     noise: Literal["normal", "uniform"] = "normal"
+    largest_value: float = 1.0
     continuous: bool = False
 
 

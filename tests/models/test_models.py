@@ -59,7 +59,7 @@ def test_a_generator_gives_images(name: str, channels: int, size_px: int, classe
     output = network(_source(network, channels, size_px), *_condition(network, [0, 1, 1], classes))
     assert output.image.shape == (COUNT, channels, size_px, size_px)
     assert output.image.dtype == torch.float32
-    assert output.image.isfinite().all() and output.image.abs().max() <= 1
+    assert output.image.isfinite().all() and output.image.abs().max() <= network.spec.largest_value
     if output.attention is not None:
         assert output.attention.shape == (COUNT, 1, size_px, size_px)
         assert output.attention.min() >= 0 and output.attention.max() <= 1
