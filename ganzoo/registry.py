@@ -199,6 +199,7 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "ganimation_onehot": "ganzoo.models.ganimation",
         "icgan": "ganzoo.models.icgan",
         "usgan": "ganzoo.models.usgan",
+        "ccyclegan": "ganzoo.models.ccyclegan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -209,6 +210,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "cdcgan": "ganzoo.models.cdcgan",
         "patch_regressor": "ganzoo.models.ganimation",
         "icgan": "ganzoo.models.icgan",
+        "ccyclegan": "ganzoo.models.ccyclegan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(
@@ -223,6 +225,7 @@ LOSSES: Registry[Callable[..., LossTerm]] = Registry(
         "latent_regression": "ganzoo.losses.latent",
         "latent_consistency": "ganzoo.losses.latent",
         "label_encoding": "ganzoo.losses.latent",
+        "null_class": "ganzoo.losses.condition",
         "attention_norm": "ganzoo.losses.mask",
         "attention_smoothness": "ganzoo.losses.mask",
         "cycle": "ganzoo.losses.content",

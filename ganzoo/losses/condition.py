@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, mse_loss, one_hot, softplus
 
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import BOTH, Need, Side, StepContext
@@ -50,6 +50,35 @@ class ActionUnitRegression:
         if estimate is None:
             raise GanzooError("The discriminator's spec promises action_units, but its output has none.")
         return mse_loss(estimate.float(), context.action_units("target" if of_generator else "source"))
+
+
+@LOSSES.register("null_class")
+class NullClass:
+    """A classifier of one sigmoid per expression, to which a generated face shows none (CCycleGAN, Tesei 2019).
+
+    The discriminator's binary cross-entropy runs over batch and classes: real images show their expression alone, generated ones
+    have a target of zeros. The generator's is -log(p_target / Σ p) for the sigmoids p: its translation is to show the target
+    more than any other expression.
+
+    Args:
+        fake_weight: Factor of the generated part on the discriminator's side.
+    """
+
+    sides: ClassVar[frozenset[Side]] = BOTH
+
+    def __init__(self, fake_weight: float = 1.0) -> None:
+        self.fake_weight = fake_weight
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"class_logits", "fake"})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        generated = _logits(context, "fake")
+        if context.side == "generator":
+            return cross_entropy(logsigmoid(generated), context.target_labels)
+        real = _logits(context, "real")
+        shown = one_hot(context.source_labels, real.shape[1]).to(real.dtype)
+        return binary_cross_entropy_with_logits(real, shown) + self.fake_weight * softplus(generated).mean()
 
 
 def _logits(context: StepContext, of: str) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.base import StepContext
-from ganzoo.losses.condition import ActionUnitRegression, Classification
+from ganzoo.losses.base import Side, StepContext
+from ganzoo.losses.condition import ActionUnitRegression, Classification, NullClass
 from ganzoo.models.base import DiscriminatorOutput
 
 REAL_LOGITS, FAKE_LOGITS = torch.tensor([[2.0, 0, 0], [0, 0, 0]]), torch.tensor([[0, 1.0, 0], [0, 0, 3]])
@@ -65,3 +65,45 @@ def test_action_units_are_regressed_to_those_shown_or_wanted() -> None:
 def test_a_broken_promise_of_action_units_is_named() -> None:
     with pytest.raises(GanzooError, match="spec promises action_units, but its output has none"):
         ActionUnitRegression()(_units_context("discriminator", None))
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + exp(-value))
+
+
+def test_the_discriminator_learns_that_generated_images_show_no_expression() -> None:
+    # Real: class 0 at logits 2, 0, 0 and class 1 at three zeros; generated: zeros wanted at logits 0, 1, 0 and 0, 0, 3.
+    real = (-log(_sigmoid(2)) + 5 * log(2)) / 6
+    fake = (-log(1 - _sigmoid(1)) - log(1 - _sigmoid(3)) + 4 * log(2)) / 6
+    assert float(NullClass()(_context("discriminator"))) == pytest.approx(real + fake)
+    assert float(NullClass(fake_weight=3)(_context("discriminator"))) == pytest.approx(real + 3 * fake)
+
+
+def test_the_generator_wants_the_target_to_have_the_largest_sigmoid() -> None:
+    first = -log(_sigmoid(1) / (_sigmoid(1) + 0.5 + 0.5))
+    second = -log(0.5 / (0.5 + 0.5 + _sigmoid(3)))
+    assert float(NullClass()(_context("generator", real=None))) == pytest.approx((first + second) / 2)
+
+
+def test_null_class_on_generated_images_pulls_both_ways() -> None:
+    logits = torch.zeros(2, 3, requires_grad=True)
+    NullClass()(_context("discriminator", fake=logits)).backward()
+    assert logits.grad is not None and bool((logits.grad > 0).all()), "the discriminator lowers every class"
+    logits = torch.zeros(2, 3, requires_grad=True)
+    NullClass()(_context("generator", fake=logits)).backward()
+    assert logits.grad is not None
+    assert (logits.grad < 0).nonzero().tolist() == [[0, 1], [1, 0]], "the generator raises the target"
+
+
+@pytest.mark.parametrize("side", ["discriminator", "generator"])
+def test_null_class_needs_real_and_generated_classes(side: Side) -> None:
+    assert NullClass().needs(side) == {"class_logits", "fake"}
+    with pytest.raises(GanzooError, match="spec promises class_logits, but its output has none"):
+        NullClass()(_context(side, fake=None))
+
+
+@pytest.mark.parametrize("side", ["discriminator", "generator"])
+def test_null_class_is_finite_and_float32_at_extreme_logits(side: str) -> None:
+    extreme = torch.tensor([[1000.0, -1000, 0], [-1000, 1000, 0]], dtype=torch.bfloat16)
+    value = NullClass()(_context(side, real=extreme, fake=extreme))
+    assert value.dtype == torch.float32 and bool(value.isfinite())
