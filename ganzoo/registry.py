@@ -211,6 +211,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "patch_regressor": "ganzoo.models.ganimation",
         "icgan": "ganzoo.models.icgan",
         "ccyclegan": "ganzoo.models.ccyclegan",
+        "cyclegan": "ganzoo.models.cyclegan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(
