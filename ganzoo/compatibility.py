@@ -64,6 +64,8 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
     for stage in recipe.stages:
         for phase in stage.phases:
             yield from _phase_problems(phase, specs)
+            if phase.style == "reference" and recipe.targets != "permute":
+                yield "style: reference needs targets: permute, so that every target is shown by a face of the batch"
 
 
 def _trial_problems(role: str, component: Component, images: ImageFacts) -> list[str]:
@@ -125,6 +127,8 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "sample": ("generator", lambda spec: "sample" in spec.gives, "a generator that also draws from noise; this one does not"),
     "latent": ("generator", lambda spec: "latent" in spec.gives, "a generator that encodes a face to a latent vector"),
     "label_encoder": ("generator", lambda spec: "class_logits" in spec.gives, "a generator with a label encoder"),
+    "style": ("generator", lambda spec: "style" in spec.gives, "a generator that works with styles"),
+    "fake_again": ("generator", lambda spec: "style" in spec.gives, "a generator that works with styles"),
     "attention": ("generator", lambda spec: "attention" in spec.gives, "a generator that blends by an attention mask"),
     "action_units": (
         "discriminator",

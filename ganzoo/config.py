@@ -99,12 +99,15 @@ class Phase(_Settings):
         every: Runs on every so many batches; 5 on the generator's phase is n_critic = 5.
         terms: Name -> weighted term.
         clip_gradient_norm: Largest norm of the phase's gradient; None for no limit.
+        style: Where a generator that works with styles takes those of the targets: ``noise``, or ``reference``, a face of the
+            batch that shows the target.
     """
 
     update: tuple[str, ...]
     every: int = Field(1, ge=1)
     terms: dict[str, Term] = Field(min_length=1)
     clip_gradient_norm: float | None = Field(None, gt=0)
+    style: Literal["noise", "reference"] = "noise"
 
     @field_validator("update", mode="before")
     @classmethod

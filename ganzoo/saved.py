@@ -42,7 +42,15 @@ class SavedRun:
     class_names: tuple[str, ...]
     translator: GeneratorTranslator
 
-    def translate(self, images: Faces, target: str | int, source: str | int | None = None, *, intensity: float = 1.0) -> Tensor:
+    def translate(
+        self,
+        images: Faces,
+        target: str | int,
+        source: str | int | None = None,
+        *,
+        intensity: float = 1.0,
+        style: int | None = None,
+    ) -> Tensor:
         """Gives faces another expression.
 
         Args:
@@ -53,12 +61,13 @@ class SavedRun:
             intensity: 1 for the whole expression; less or more of it where the generator is continuous, between the present
                 expression (0) and the wanted one. A generator that works in action units starts from a neutral face where
                 ``source`` is left out.
+            style: Seed of a random style where the generator works with styles; None for the mean style of the expression.
 
         Returns:
             Faces of the same shape and type as ``images``, on the CPU; floats are clamped to [-1, 1].
 
         Raises:
-            GanzooError: Unknown class, images of the wrong shape or type, or an intensity that the generator does not offer.
+            GanzooError: Unknown class, images of a wrong shape or type, or an intensity or style the generator does not offer.
         """
         faces = torch.as_tensor(images)
         one = faces.ndim == 3
@@ -67,7 +76,7 @@ class SavedRun:
         floats = to_minus1_1(batch) if batch.dtype == torch.uint8 else batch.float()
         wanted = torch.full((len(batch),), self._index(target))
         present = None if source is None else torch.full((len(batch),), self._index(source))
-        output = self.translator(floats, present, wanted, intensity=intensity).cpu()
+        output = self.translator(floats, present, wanted, intensity=intensity, style=style).cpu()
         result = to_uint8(output) if batch.dtype == torch.uint8 else output.clamp(-1, 1).to(batch.dtype)
         return result[0] if one else result
 

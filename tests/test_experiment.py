@@ -28,7 +28,7 @@ TINY = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width
 
 
 def tiny_run(results: Path, *changes: str, images: int = 160, recipe: str = "stargan", **more: Any) -> RunResult:
-    sizes = TINY if recipe.startswith("stargan") else ("generator.width=4", "discriminator.width=4", "batch_size=8")
+    sizes = TINY if recipe in ("stargan", "stargan-eq1") else ("generator.width=4", "discriminator.width=4", "batch_size=8")
     return ganzoo.run(
         recipe,
         "synth4",
@@ -218,12 +218,12 @@ def test_divergence_is_told_and_kept(tmp_path: Path) -> None:
     assert record["status"] == "diverged" and "became" in record["message"]
 
 
-@pytest.mark.parametrize("recipe", ["stargan-eq1", "dcgan", "dcgan-rec", "cdcgan", "ganimation-onehot", "icgan", "decgan"])
+@pytest.mark.parametrize("recipe", sorted(set(ganzoo.list_recipes()) - {"stargan", "example"}))
 def test_every_recipe_runs(recipe: str, tmp_path: Path) -> None:
     result = tiny_run(tmp_path, images=32, recipe=recipe)
     assert result.info.status == "finished" and result.metrics is not None
     identity = [result.metrics.metrics[name] for name in ("l1_cycle", "l1_self", "l1_edit", "l1_paired")]
-    if recipe == "cdcgan":
+    if not ganzoo.load_run(result.folder).translator.takes_image:
         assert identity == [None] * 4 and "noise" in result.metrics.reasons["l1_self"]
         assert ganzoo.evaluate_run(result.folder, device="cpu").metrics == result.metrics.metrics
     else:

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 Side = Literal["generator", "discriminator"]
 """Which of the two players a phase trains; a phase that updates the discriminator is its side, any other the generator's."""
 
-Generated = Literal["fake", "cycle", "self_reconstruction", "sample"]
-"""Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source), or from noise and target alone."""
+Generated = Literal["fake", "cycle", "self_reconstruction", "sample", "fake_again"]
+"""Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source), from noise and target alone, or
+G(x, target) in another style, which never carries a graph."""
 
 Need = Literal[
     "fake",
     "cycle",
     "self_reconstruction",
     "sample",
+    "fake_again",
     "attention",
     "latent",
+    "style",
     "label_encoder",
     "scores",
     "class_logits",
@@ -30,9 +33,9 @@ Need = Literal[
     "condition",
     "input_gradient",
 ]
-"""What a term needs of the networks: images of the generator, its attention masks, latents, label encoder; a discriminator, one
-with a classifier, one that measures action units, one that reads the condition, one whose output for an image depends on that
-image alone."""
+"""What a term needs of the networks: images of the generator, its attention masks, latents, styles, label encoder; a
+discriminator, one with a classifier, one that measures action units, one that reads the condition, one whose output for an
+image depends on that image alone."""
 
 
 class StepContext(Protocol):
@@ -66,6 +69,10 @@ class StepContext(Protocol):
 
     def classified(self, of: Generated | Literal["real"]) -> Tensor:
         """What the generator's label encoder says of real or generated images: ``(N, K)``."""
+        ...
+
+    def style_of(self, of: Generated) -> Tensor:
+        """The style that the generator's style encoder finds in a generated image of the target's class: ``(N, S)``."""
         ...
 
     def action_units(self, of: Literal["source", "target"]) -> Tensor:

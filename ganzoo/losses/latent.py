@@ -1,4 +1,4 @@
-"""Terms on the latent vectors and label encoders of generators that encode faces."""
+"""Terms on the latent vectors, label encoders and styles of generators that encode faces."""
 
 from __future__ import annotations
 
@@ -66,3 +66,32 @@ class LabelEncoding:
         if self.form == "cross_entropy":
             return cross_entropy(seen, labels)
         return mse_loss(seen, 2 * one_hot(labels, seen.shape[1]).to(seen.dtype) - 1)
+
+
+@LOSSES.register("style_reconstruction")
+class StyleReconstruction:
+    """E|E_y(G(x, s)) - s|: the style encoder finds the style a face was made with (StarGAN v2, arXiv 1912.01865)."""
+
+    sides: ClassVar[frozenset[Side]] = GENERATOR
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"fake", "style"})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        style = context.generated("fake").style
+        if style is None:
+            raise GanzooError("The generator's spec promises a style, but its output has none.")
+        return l1_loss(context.style_of("fake").float(), style.float())
+
+
+@LOSSES.register("diversity")
+class Diversity:
+    """-E|G(x, s) - G(x, s')|: two styles of one expression should differ (StarGAN v2, arXiv 1912.01865)."""
+
+    sides: ClassVar[frozenset[Side]] = GENERATOR
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"fake", "fake_again", "style"})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        return -l1_loss(context.generated("fake").image.float(), context.generated("fake_again").image.float())

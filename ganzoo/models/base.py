@@ -65,7 +65,7 @@ class GeneratorSpec(NetworkSpec):
     """What a generator declares.
 
     ``gives`` names what it gives beside the ``image``: ``attention``, or, for a :class:`LatentGenerator`, ``sample``, ``latent``
-    and ``class_logits``.
+    and ``class_logits``, or ``style``, for a :class:`StyledGenerator`.
 
     Attributes:
         takes_image: Whether it translates a source image; False for noise-to-image.
@@ -96,10 +96,12 @@ class GeneratorOutput(NamedTuple):
     Attributes:
         image: float ``(N, C, H, W)``, nominally in [-1, 1].
         attention: float ``(N, 1, H, W)`` in [0, 1]; 1 keeps the source pixel.
+        style: float ``(N, S)``, the style the image was made with.
     """
 
     image: Tensor
     attention: Tensor | None = None
+    style: Tensor | None = None
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -147,6 +149,25 @@ class LatentGenerator(Generator):
 
     def classify(self, image: Tensor) -> Tensor:
         """What expression the label encoder sees in images: unbounded ``(N, K)``."""
+        raise NotImplementedError
+
+
+class StyledGenerator(Generator):
+    """Base of generators that give a face a style: a vector that stands for one way to show an expression.
+
+    ``forward`` takes one style for each class, without chance; ``spec.noise_size`` is the length of the noise of a style.
+    """
+
+    def style_from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Styles ``(N, S)`` of an expression from noise ``(N, noise_size)``."""
+        raise NotImplementedError
+
+    def style_of(self, image: Tensor, condition: Tensor) -> Tensor:
+        """Styles ``(N, S)`` with which images ``(N, C, H, W)`` show an expression."""
+        raise NotImplementedError
+
+    def restyle(self, image: Tensor, style: Tensor) -> GeneratorOutput:
+        """Gives images styles ``(N, S)``."""
         raise NotImplementedError
 
 

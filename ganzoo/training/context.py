@@ -11,9 +11,18 @@ from torch import Tensor
 from ganzoo.data.conditions import Condition, uniform_other
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, Side
-from ganzoo.models.base import ConditionView, Discriminator, DiscriminatorOutput, Generator, GeneratorOutput, LatentGenerator
+from ganzoo.models.base import (
+    ConditionView,
+    Discriminator,
+    DiscriminatorOutput,
+    Generator,
+    GeneratorOutput,
+    LatentGenerator,
+    StyledGenerator,
+)
 
 Role = Literal["source", "target"]
+StyleFrom = Literal["noise", "reference"]
 Judged = Generated | Literal["real", "mismatched"]
 Product = TypeVar("Product")
 
@@ -58,18 +67,21 @@ class StepContext:
         self.num_classes, self.random = num_classes, random
         self._units = units
         self._sampled_noise: Tensor | None = None
+        self._style_from: StyleFrom = "noise"
+        self._style_draws: dict[tuple[StyleFrom, int], Tensor] = {}
         self.side: Side = "discriminator"
         self._with_graph: Collection[str] = ()
         self._kept: dict[tuple[str, bool], _Kept] = {}
 
-    def begin(self, side: Side, with_graph: Collection[str]) -> None:
+    def begin(self, side: Side, with_graph: Collection[str], style_from: StyleFrom = "noise") -> None:
         """Starts a phase.
 
         Args:
             side: Player that it trains.
             with_graph: Generated images that this phase, or a later one on this batch, sends gradients through.
+            style_from: Where the targets' styles come from, for a generator that works with styles.
         """
-        self.side, self._with_graph = side, with_graph
+        self.side, self._with_graph, self._style_from = side, with_graph, style_from
 
     def updated(self, networks: Collection[str]) -> None:
         """Forgets what came from networks that an optimiser has changed."""
@@ -98,6 +110,11 @@ class StepContext:
         """See :class:`ganzoo.losses.base.StepContext`."""
         return self._latent_generator().classify(self.real if of == "real" else self.generated(of).image)
 
+    def style_of(self, of: Generated) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        assert isinstance(self.generator, StyledGenerator), "its spec promises styles"
+        return self.generator.style_of(self.generated(of).image, self.target_labels)
+
     def action_units(self, of: Role) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
         if self._units is None:
@@ -106,7 +123,7 @@ class StepContext:
 
     def scores(self, of: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
-        key = (f"scores({of})", self.side == "generator")
+        key = (self._named(f"scores({of})"), self.side == "generator")
         if key not in self._kept:
             if of == "real" or of == "mismatched":
                 images, sources = self.real, frozenset({"discriminator"})
@@ -136,19 +153,26 @@ class StepContext:
         return torch.randn(shape, device=self.real.device, generator=self.random)
 
     def _once(self, which: Generated, with_graph: bool) -> GeneratorOutput:
-        for key in ((which, True), (which, with_graph)):
+        name = self._named(which)
+        for key in ((name, True), (name, with_graph)):
             if key in self._kept:
                 value = self._kept[key].value
                 assert isinstance(value, GeneratorOutput)
                 return value
         with torch.set_grad_enabled(with_graph):
             value = self._generate(which)
-        self._kept[which, with_graph] = _Kept(value, frozenset({"generator"}))
+        self._kept[name, with_graph] = _Kept(value, frozenset({"generator"}))
         return value
+
+    def _named(self, product: str) -> str:
+        """The name under which a product is kept: what comes of other styles is another product."""
+        return product if self._style_from == "noise" else f"{product} by {self._style_from}"
 
     def _generate(self, which: Generated) -> GeneratorOutput:
         spec = self.generator.spec
         view = spec.condition or "onehot"
+        if isinstance(self.generator, StyledGenerator):
+            return self._restyle(self.generator, which)
         if which == "cycle":
             start = self._once("fake", "cycle" in self._with_graph).image
             return self.generator(start, self._condition(view, "source", of="target"))
@@ -157,6 +181,27 @@ class StepContext:
         if which == "sample":
             return self._latent_generator().sample(self.noise(), self._condition(view, "target"))
         return self.generator(self.real if spec.takes_image else self._noise(), self._condition(view, "target"))
+
+    def _restyle(self, generator: StyledGenerator, which: Generated) -> GeneratorOutput:
+        if which in ("cycle", "self_reconstruction"):
+            start = self._once("fake", "cycle" in self._with_graph).image if which == "cycle" else self.real
+            return generator.restyle(start, generator.style_of(self.real, self.source_labels))
+        return generator.restyle(self.real, self._target_style(generator, draw=int(which == "fake_again")))
+
+    def _target_style(self, generator: StyledGenerator, draw: int) -> Tensor:
+        """The styles of the targets; the same draw gives the same ones throughout the batch."""
+        key = (self._style_from, draw)
+        if key not in self._style_draws:
+            self._style_draws[key] = self._noise() if self._style_from == "noise" else self._references()
+        drawn = self._style_draws[key]
+        if self._style_from == "noise":
+            return generator.style_from_noise(drawn, self.target_labels)
+        return generator.style_of(self.real[drawn], self.target_labels)
+
+    def _references(self) -> Tensor:
+        """For each target a random face of the batch that shows it, int64 ``(N,)``."""
+        shows = self.source_labels[None, :] == self.target_labels[:, None]
+        return (shows * (1 + self.uniform(*shows.shape))).argmax(dim=1)
 
     def _latent_generator(self) -> LatentGenerator:
         assert isinstance(self.generator, LatentGenerator), "its spec promises latents"

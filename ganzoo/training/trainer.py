@@ -24,7 +24,7 @@ from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.optim import create_optimizers, moving_average, set_learning_rate, trained_parameters
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
 
-GENERATED = frozenset(get_args(Generated))
+GENERATED = frozenset(get_args(Generated)) - {"fake_again"}
 
 
 class BatchesFactory(Protocol):
@@ -206,7 +206,7 @@ class Trainer:
         self, phase: _ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
     ) -> None:
         weights = tuple(phase.settings.terms[name].weight_at(progress) for name in phase.names)
-        context.begin(phase.settings.side, with_graph)
+        context.begin(phase.settings.side, with_graph, phase.settings.style)
         with self.fabric.autocast():
             values = [term(context).float() for term in phase.terms]
         total = torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum()
@@ -235,7 +235,8 @@ class Trainer:
         terms = tuple(LOSSES.get(settings.loss_term or name)(**settings.arguments) for name, settings in phase.terms.items())
         needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
         parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
-        return _ReadyPhase(phase, "+".join(phase.update), tuple(phase.terms), terms, parameters, needs & GENERATED)
+        label = "+".join(phase.update) + ("" if phase.style == "noise" else f"-{phase.style}")
+        return _ReadyPhase(phase, label, tuple(phase.terms), terms, parameters, needs & GENERATED)
 
 
 def create_trainer(

@@ -11,7 +11,7 @@ from torch import Tensor
 from ganzoo.data.conditions import Condition
 from ganzoo.data.expressions import class_prototypes
 from ganzoo.errors import GanzooError
-from ganzoo.models.base import ConditionView, Generator
+from ganzoo.models.base import ConditionView, Generator, GeneratorOutput, StyledGenerator
 from ganzoo.training.seeding import derived_seed
 
 
@@ -43,7 +43,9 @@ class GeneratorTranslator:
         """Goes back to the first noise, so that the same calls give the same faces again."""
         self._noise.manual_seed(self._noise_seed)
 
-    def __call__(self, images: Tensor, source: Tensor | None, target: Tensor, *, intensity: float = 1.0) -> Tensor:
+    def __call__(
+        self, images: Tensor, source: Tensor | None, target: Tensor, *, intensity: float = 1.0, style: int | None = None
+    ) -> Tensor:
         """Translates faces.
 
         Args:
@@ -51,21 +53,31 @@ class GeneratorTranslator:
             source: Present class, int64 ``(N,)``; None where unknown.
             target: Wanted class, int64 ``(N,)``.
             intensity: How far to go from the present expression (0) to the wanted one (1), or beyond.
+            style: Seed of a random style, one for all faces, for a generator that works with styles; None for its mean style.
 
         Returns:
             float32 ``(N, C, H, W)``, nominally in [-1, 1], not clamped, on the generator's device.
 
         Raises:
-            GanzooError: The generator offers no intensities, or must know the present expression.
+            GanzooError: The generator offers no intensities or styles, or must know the present expression.
         """
         was_training = self.generator.training
         self.generator.eval()
         start = images.to(self.device) if self.takes_image else self._draw(len(target))
         condition = self._condition(source, target, intensity).to(self.device)
         with torch.inference_mode(), self.autocast():
-            output = self.generator(start, condition).image.float()
+            output = self._generated(start, condition, style).image.float()
         self.generator.train(was_training)
         return output
+
+    def _generated(self, start: Tensor, condition: Tensor, style: int | None) -> GeneratorOutput:
+        if style is None:
+            return self.generator(start, condition)
+        if not isinstance(self.generator, StyledGenerator):
+            raise GanzooError("This generator has no styles: it gives one face for each expression.")
+        noise = torch.randn(1, self.generator.spec.noise_size, generator=torch.Generator().manual_seed(style))
+        noise = noise.to(self.device).expand(len(start), -1)
+        return self.generator.restyle(start, self.generator.style_from_noise(noise, condition))
 
     def _condition(self, source: Tensor | None, target: Tensor, intensity: float) -> Tensor:
         spec = self.generator.spec

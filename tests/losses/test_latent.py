@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.latent import LabelEncoding, LatentConsistency, LatentRegression
+from ganzoo.losses.latent import Diversity, LabelEncoding, LatentConsistency, LatentRegression, StyleReconstruction
+from ganzoo.models.base import GeneratorOutput
 
 ENCODED = {
     "sample": torch.tensor([[1.0, 2.0]]),
@@ -53,3 +54,22 @@ def test_labels_of_translated_faces_are_the_targets() -> None:
 def test_other_images_are_refused() -> None:
     with pytest.raises(GanzooError, match="not cycle, cross_entropy"):
         LabelEncoding(image="cycle")  # type: ignore[arg-type]  # what a recipe may hold
+
+
+def _styled(styled: bool = True) -> Any:
+    style = torch.tensor([[1.0, 0.0]]) if styled else None
+    outputs = {
+        "fake": GeneratorOutput(torch.tensor([0.5, 1.0]), style=style),
+        "fake_again": GeneratorOutput(torch.tensor([0.0, 0.0])),
+    }
+    return SimpleNamespace(side="generator", generated=outputs.__getitem__, style_of={"fake": torch.tensor([[0.5, 1.0]])}.get)
+
+
+def test_the_style_of_a_face_is_found_again() -> None:
+    assert StyleReconstruction()(_styled()).item() == pytest.approx((0.5 + 1) / 2)
+    with pytest.raises(GanzooError, match="promises a style"):
+        StyleReconstruction()(_styled(styled=False))
+
+
+def test_styles_should_differ() -> None:
+    assert Diversity()(_styled()).item() == pytest.approx(-(0.5 + 1) / 2)

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from ganzoo.data.conditions import Condition
 from ganzoo.errors import GanzooError
-from ganzoo.models.base import NUM_ACTION_UNITS, Discriminator, Generator, LatentGenerator, create_discriminator, create_generator
+from ganzoo.models.base import (
+    NUM_ACTION_UNITS,
+    Discriminator,
+    Generator,
+    LatentGenerator,
+    StyledGenerator,
+    create_discriminator,
+    create_generator,
+)
 from ganzoo.models.cost import count_parameters, macs_per_image, traced_parameters
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
@@ -48,7 +56,8 @@ def _condition(network: nn.Module, targets: list[int], classes: int) -> list[Ten
 
 
 def _outputs(network: Any, source: Tensor, targets: list[int], classes: int) -> list[Tensor]:
-    return [part for part in network(source, *_condition(network, targets, classes)) if part is not None]
+    outputs = network(source, *_condition(network, targets, classes))._asdict()
+    return [part for name, part in outputs.items() if part is not None and name != "style"]
 
 
 @pytest.mark.parametrize(("channels", "size_px", "classes"), EVERY_SHAPE)
@@ -83,6 +92,10 @@ def test_the_gradient_reaches_every_parameter(kind: str, name: str) -> None:
     outputs = _outputs(network, _source(network, 1, 32), [0, 1, 2], 4)
     if isinstance(network, LatentGenerator):
         outputs.append(network.classify(_source(network, 1, 32)))
+    if isinstance(network, StyledGenerator):
+        classes = torch.arange(4)
+        outputs.append(network.style_from_noise(torch.randn(4, network.spec.noise_size), classes))
+        outputs.append(network.style_of(_source(network, 1, 32, count=4), classes))
     sum(part.square().sum() for part in outputs).backward()
     without = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.isfinite().all()]
     assert not without

@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
+from ganzoo.models.base import (
+    Discriminator,
+    DiscriminatorOutput,
+    DiscriminatorSpec,
+    Generator,
+    GeneratorOutput,
+    GeneratorSpec,
+    StyledGenerator,
+)
 from ganzoo.training.context import StepContext
 
 LABELS, TARGETS, CLASSES = torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]), 3
@@ -227,3 +235,67 @@ def test_random_numbers_come_from_the_runs_generator_alone() -> None:
     assert torch.equal(first.normal(2, 3), second.normal(2, 3))
     assert not torch.equal(first.uniform(2, 3), first.uniform(2, 3))
     assert torch.equal(state, torch.get_rng_state())
+
+
+class _StyledGenerator(StyledGenerator):
+    """Its styles are the noise or the image's mean, its images source plus style."""
+
+    spec: ClassVar = GeneratorSpec(condition="index", gives=frozenset({"image", "style"}), noise_size=1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.0))
+        self.references: list[list[float]] = []
+
+    def style_from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        return self.gain * noise
+
+    def style_of(self, image: Tensor, condition: Tensor) -> Tensor:
+        self.references.append(image.flatten(1).mean(1).tolist())
+        return self.gain * image.flatten(1).mean(1, keepdim=True)
+
+    def restyle(self, image: Tensor, style: Tensor) -> GeneratorOutput:
+        return GeneratorOutput(image + style[:, :, None, None], style=style)
+
+
+def _styled_context() -> tuple[StepContext, _StyledGenerator]:
+    maker = _StyledGenerator()
+    real = torch.tensor([0.0, 10, 20]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone()
+    random = torch.Generator().manual_seed(0)
+    return StepContext(maker, _CountingDiscriminator(), real, LABELS, TARGETS, CLASSES, random), maker
+
+
+def test_styles_from_noise_stay_the_same_throughout_a_batch_and_differ_between_draws() -> None:
+    context, _ = _styled_context()
+    context.begin("generator", FAKE)
+    fake, again = context.generated("fake"), context.generated("fake_again")
+    assert fake.image is context.generated("fake").image
+    assert fake.style is not None and again.style is not None and not torch.equal(fake.style, again.style)
+    assert fake.image.requires_grad and not again.image.requires_grad
+    context.updated({"generator"})
+    context.begin("generator", FAKE)
+    torch.testing.assert_close(context.generated("fake").style, fake.style)
+
+
+def test_references_show_the_target() -> None:
+    context, maker = _styled_context()
+    context.begin("discriminator", NOTHING, "reference")
+    # Targets are 1, 1, 0; faces of mean 0, 10, 20 show 0, 1, 2.
+    assert context.generated("fake").image[:, 0, 0, 0].tolist() == [0 + 10, 10 + 10, 20 + 0]
+    assert maker.references == [[10.0, 10.0, 0.0]]
+
+
+def test_the_way_back_takes_the_style_of_the_source() -> None:
+    context, _ = _styled_context()
+    context.begin("generator", frozenset({"fake", "cycle"}), "reference")
+    assert context.generated("cycle").image[:, 0, 0, 0].tolist() == [10 + 0, 20 + 10, 20 + 20]
+    assert context.style_of("fake").flatten().tolist() == [10, 20, 20]
+
+
+def test_images_of_one_kind_of_style_do_not_stand_for_the_other() -> None:
+    context, _ = _styled_context()
+    context.begin("discriminator", NOTHING)
+    from_noise = context.generated("fake").image
+    context.begin("discriminator", NOTHING, "reference")
+    assert not torch.equal(context.generated("fake").image, from_noise)
+    assert context.scores("fake").scores.tolist() != 2 * from_noise.flatten(1).mean(1, keepdim=True).tolist()
