@@ -12,14 +12,24 @@ wgan               D(fake) - D(x)                             -D(fake)          
 hinge              relu(1 - D(x)) + relu(1 + D(fake))         -D(fake)            arXiv 1802.05957
 =================  =========================================  ==================  =================================
 
+Relativistic forms compare a score with one of the other kind; a patch map is averaged per image first, E is over the batch:
+
+=================  ==============================================  ==================  =================================
+form               discriminator                                   generator           source
+=================  ==============================================  ==================  =================================
+rpgan              sp(-(D(x) - D(fake)))                           roles swapped       arXiv 2501.05441 (R3GAN)
+ragan              sp(-(D(x) - E D(fake))) + sp(D(fake) - E D(x))  roles swapped       arXiv 1807.00734
+=================  ==============================================  ==================  =================================
+
 ``minimax`` is the log form: -log σ(D(x)) - log(1 - σ(D(fake))) for the discriminator, log(1 - σ(D(fake))) for the generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -47,14 +57,28 @@ FORMS: dict[str, AdversarialForm] = {
 }
 
 
-def adversarial_form(name: str) -> AdversarialForm:
-    """The form called ``name``.
+def paired(preferred: Tensor, other: Tensor) -> Tensor:
+    """How little each preferred score ``(N,)`` exceeds its partner's."""
+    return softplus(other - preferred)
+
+
+def averaged(preferred: Tensor, other: Tensor) -> Tensor:
+    """How little preferred scores ``(N,)`` exceed the average of the others, and the others fall short of theirs."""
+    return softplus(other.mean() - preferred) + softplus(other - preferred.mean())
+
+
+RELATIVISTIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"rpgan": paired, "ragan": averaged}
+
+
+def adversarial_form(name: str, also: Iterable[str] = ()) -> AdversarialForm:
+    """The form called ``name``; ``also`` are names that the caller knows besides.
 
     Raises:
         GanzooError: No such form.
     """
     if name not in FORMS:
-        raise GanzooError(f"Unknown adversarial loss '{name}'.{did_you_mean(name, FORMS)} Known: {', '.join(FORMS)}.")
+        known = [*FORMS, *also]
+        raise GanzooError(f"Unknown adversarial loss '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}.")
     return FORMS[name]
 
 
@@ -62,8 +86,11 @@ def adversarial_form(name: str) -> AdversarialForm:
 class Adversarial:
     """The game between generator and discriminator.
 
+    For ``rpgan`` each generated image meets a real one of the class it should have, as far as the batch holds one for it
+    (always with permuted targets): both are put in order of class and meet in that order.
+
     Args:
-        loss: One of ``minimax``, ``non_saturating``, ``least_squares``, ``wgan``, ``hinge``.
+        loss: One of ``minimax``, ``non_saturating``, ``least_squares``, ``wgan``, ``hinge``, ``rpgan``, ``ragan``.
         image: Which generated image plays: ``fake`` (the translation), ``self_reconstruction``, or ``sample`` (from noise).
         fake_weight: Factor of the generated part on the discriminator's side (½ beside ``matching_aware``).
     """
@@ -76,7 +103,10 @@ class Adversarial:
         image: Literal["fake", "self_reconstruction", "sample"] = "fake",
         fake_weight: float = 1.0,
     ) -> None:
-        self.form = adversarial_form(loss)
+        self.relativistic = RELATIVISTIC.get(loss)
+        self.form = None if self.relativistic else adversarial_form(loss, also=RELATIVISTIC)
+        if self.relativistic and fake_weight != 1:
+            raise GanzooError(f"adversarial: '{loss}' compares real and generated scores; fake_weight has no meaning there.")
         if image not in ("fake", "self_reconstruction", "sample"):
             raise GanzooError(f"adversarial plays with fake, self_reconstruction or sample, not '{image}'.")
         self.image: Generated = image
@@ -87,10 +117,25 @@ class Adversarial:
 
     def __call__(self, context: StepContext) -> Tensor:
         generated = context.scores(self.image).scores.float()
+        if self.form is None:
+            return self._compared(context, generated)
         if context.side == "generator":
             return self.form.generator(generated).mean()
         real = context.scores("real").scores.float()
         return self.form.real(real).mean() + self.fake_weight * self.form.fake(generated).mean()
+
+    def _compared(self, context: StepContext, generated: Tensor) -> Tensor:
+        assert self.relativistic is not None
+        labels = context.target_labels if self.image in ("fake", "sample") else context.source_labels
+        fake = _in_order_of_class(generated, labels)
+        real = _in_order_of_class(context.scores("real").scores.float(), context.source_labels)
+        preferred, other = (fake, real) if context.side == "generator" else (real, fake)
+        return self.relativistic(preferred, other).mean()
+
+
+def _in_order_of_class(scores: Tensor, labels: Tensor) -> Tensor:
+    """One score per image ``(N,)``, images of a class in a row."""
+    return scores.flatten(1).mean(1)[torch.argsort(labels, stable=True)]
 
 
 @LOSSES.register("matching_aware")

@@ -102,7 +102,8 @@ class StepContext(Protocol):
 class LossTerm(Protocol):
     """A callable that returns one scalar; it never steps, detaches or zeroes anything.
 
-    Registered classes (or functions that return a term) are called with the recipe's keyword arguments.
+    Registered classes (or functions that return a term) are called with the recipe's keyword arguments. A term that carries
+    something from step to step is an ``nn.Module`` with it in buffers: the trainer moves it to the device and saves it.
 
     Attributes:
         sides: Sides it can serve.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import DISCRIMINATOR, Need, Side, StepContext
@@ -46,6 +47,8 @@ class GradientPenalty:
         scores = context.discriminate(points, like="fake" if self.where == "fake" else "real").scores
         per_image = scores.flatten(1).sum(1) if self.reduction == "sum" else scores.flatten(1).mean(1)
         (gradient,) = torch.autograd.grad(per_image.sum(), points, create_graph=True)
+        if self.center == 0:  # the square itself: a norm has no gradient where it is 0
+            return gradient.float().square().flatten(1).sum(1).mean()
         excess = gradient.float().flatten(1).norm(dim=1) - self.center
         cost: Tensor = (excess.relu() if self.one_sided else excess).square().mean()
         return cost
@@ -60,3 +63,78 @@ class GradientPenalty:
         if self.where == "around_real":
             return real + 0.5 * real.std() * context.uniform(*real.shape)
         return real
+
+
+class _SquaredGradient:
+    """gamma/2 · E‖∇D(x)‖², D the mean over the patch map, the square summed over an image's pixels.
+
+    Args:
+        gamma: Strength, on top of the term's weight.
+    """
+
+    sides: ClassVar[frozenset[Side]] = DISCRIMINATOR
+    where: ClassVar[Literal["real", "fake"]]
+
+    def __init__(self, gamma: float = 1.0) -> None:
+        self.gamma = gamma
+        self.penalty = GradientPenalty(center=0, where=self.where, reduction="mean")
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return self.penalty.needs(side)
+
+    def __call__(self, context: StepContext) -> Tensor:
+        return self.gamma / 2 * self.penalty(context)
+
+
+@LOSSES.register("r1")
+class R1(_SquaredGradient):
+    """R1: gamma/2 · E‖∇D(x)‖² at real images, as :class:`_SquaredGradient` (arXiv 1801.04406)."""
+
+    where: ClassVar[Literal["real", "fake"]] = "real"
+
+
+@LOSSES.register("r2")
+class R2(_SquaredGradient):
+    """R2: gamma/2 · E‖∇D(fake)‖² at generated images (arXiv 1801.04406; beside R1 in R3GAN, arXiv 2501.05441)."""
+
+    where: ClassVar[Literal["real", "fake"]] = "fake"
+
+
+@LOSSES.register("lecam")
+class LeCam(nn.Module):
+    """E[relu(D(x) - a_fake)² + relu(a_real - D(fake))²], a the moving averages of past scores (LeCam, arXiv 2104.03310).
+
+    Scores of real images that rise above what generated ones usually get, and the reverse, cost: on little data the
+    discriminator then overfits less. The averages start at the first batch's and take in a batch before judging it.
+
+    Args:
+        decay: Share of the past in the averages: ``average = decay * average + (1 - decay) * batch``.
+    """
+
+    sides: ClassVar[frozenset[Side]] = DISCRIMINATOR
+    averages: Tensor
+    batches: Tensor
+
+    def __init__(self, decay: float = 0.99) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise GanzooError(f"lecam has no decay {decay}; it must be at least 0 and below 1.")
+        self.decay = decay
+        self.register_buffer("averages", torch.zeros(2))  # of real, of generated scores
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"scores", "fake"})
+
+    def forward(self, context: StepContext) -> Tensor:
+        """The value for the batch; the averages move on."""
+        real, fake = (context.scores(of).scores.float() for of in ("real", "fake"))
+        self._take_in(real, fake)
+        real_average, fake_average = self.averages.clone()
+        return relu(real - fake_average).square().mean() + relu(real_average - fake).square().mean()
+
+    @torch.no_grad()
+    def _take_in(self, real: Tensor, fake: Tensor) -> None:
+        now = torch.stack([real.mean(), fake.mean()])
+        self.averages.copy_(torch.where(self.batches == 0, now, self.decay * self.averages + (1 - self.decay) * now))
+        self.batches += 1

@@ -129,7 +129,9 @@ class StepContext:
                 images, sources = self.real, frozenset({"discriminator"})
             else:
                 images, sources = self.generated(of).image, frozenset({"discriminator", "generator"})
-            self._kept[key] = _Kept(self.discriminate(images, of), sources)
+            # No generator is behind real images: on its side their scores are constants, without a graph.
+            with torch.set_grad_enabled(self.side == "discriminator" or "generator" in sources):
+                self._kept[key] = _Kept(self.discriminate(images, of), sources)
         value = self._kept[key].value
         assert isinstance(value, DiscriminatorOutput)
         return value

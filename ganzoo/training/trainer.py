@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any, NamedTuple, Protocol, get_args
@@ -146,6 +146,7 @@ class Trainer:
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "average": self.average.state_dict() if self.average else None,
+            "terms": {name: term.state_dict() for name, term in self._stateful_terms().items()},
             "random": self.random.get_state(),
             "global_random": random_state(),
             "pending_losses": [list(entry) for entry in self.losses.pending],
@@ -160,9 +161,28 @@ class Trainer:
             optimizer.load_state_dict(state["optimizers"][name])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        self._load_terms(state.get("terms", {}))
         self.random.set_state(state["random"])
         restore_random_state(state["global_random"])
         self.losses.pending = [(column, value, weight) for column, value, weight in state["pending_losses"]]
+
+    def _stateful_terms(self) -> dict[str, nn.Module]:
+        """Terms that carry something from step to step, by stage, phase and name."""
+        places = ((f"{i}.{j}", phase) for i, phases in enumerate(self.stages) for j, phase in enumerate(phases))
+        return {
+            f"{place}.{name}": term
+            for place, phase in places
+            for name, term in zip(phase.names, phase.terms, strict=True)
+            if isinstance(term, nn.Module)
+        }
+
+    def _load_terms(self, states: Mapping[str, Any]) -> None:
+        terms = self._stateful_terms()
+        if states.keys() != terms.keys():
+            saved, wanted = (", ".join(sorted(names)) or "none" for names in (states, terms))
+            raise GanzooError(f"The checkpoint holds the state of other loss terms: {saved}; the recipe has {wanted}.")
+        for name, term in terms.items():
+            term.load_state_dict(states[name])
 
     def _stage_steps(self) -> Iterator[Position]:
         position, batches = self.position, self.batches[self.position.stage]
@@ -233,6 +253,9 @@ class Trainer:
 
     def _ready_phase(self, phase: Phase) -> _ReadyPhase:
         terms = tuple(LOSSES.get(settings.loss_term or name)(**settings.arguments) for name, settings in phase.terms.items())
+        for term in terms:
+            if isinstance(term, nn.Module):
+                term.to(self.fabric.device)
         needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
         parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
         label = "+".join(phase.update) + ("" if phase.style == "noise" else f"-{phase.style}")

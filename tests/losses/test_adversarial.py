@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.adversarial import FORMS, Adversarial, MatchingAware
+from ganzoo.losses.adversarial import FORMS, RELATIVISTIC, Adversarial, MatchingAware
 from ganzoo.losses.base import StepContext
 from ganzoo.models.base import DiscriminatorOutput
 
@@ -107,3 +107,57 @@ def test_a_mismatched_pair_counts_as_generated(form: str, expected: float) -> No
 def test_an_unknown_form_is_refused(term: type[Adversarial] | type[MatchingAware]) -> None:
     with pytest.raises(GanzooError, match=r"Unknown adversarial loss 'wgan-gp'\. Did you mean 'wgan'\? Known: minimax, "):
         term(loss="wgan-gp")
+
+
+def _labelled(side: str, source: list[int], target: list[int], **scores: Any) -> Any:
+    context: Any = _context(side, **scores)
+    context.source_labels, context.target_labels = torch.tensor(source), torch.tensor(target)
+    return context
+
+
+def _pairs(side: str, **settings: Any) -> float:
+    """Reals of class 0, 1 score 1, 3; generated images that should be of class 1, 0 score 2, 0."""
+    scores = {"real": [[1.0], [3.0]], settings.get("image", "fake"): [[2.0], [0.0]]}
+    return float(Adversarial(**settings)(_labelled(side, [0, 1], [1, 0], **scores)))
+
+
+def test_rpgan_pairs_images_of_one_class() -> None:
+    # Class 0: real 1, generated 0; class 1: real 3, generated 2; both differences are 1.
+    assert _pairs("discriminator", loss="rpgan") == pytest.approx(_softplus(-1))
+    assert _pairs("generator", loss="rpgan") == pytest.approx(_softplus(1))
+
+
+def test_a_reconstruction_meets_the_class_of_its_source() -> None:
+    # In the order of the batch the differences are 1 - 2 and 3 - 0.
+    value = _pairs("discriminator", loss="rpgan", image="self_reconstruction")
+    assert value == pytest.approx((_softplus(1) + _softplus(-3)) / 2)
+
+
+def test_ragan_compares_with_the_average_of_the_others() -> None:
+    # The generated scores average 1, the real ones 2.
+    discriminator = (_softplus(0) + _softplus(-2)) / 2 + (_softplus(0) + _softplus(-2)) / 2
+    generator = (_softplus(0) + _softplus(2)) / 2 + (_softplus(0) + _softplus(2)) / 2
+    assert _pairs("discriminator", loss="ragan") == pytest.approx(discriminator)
+    assert _pairs("generator", loss="ragan") == pytest.approx(generator)
+
+
+@pytest.mark.parametrize("form", sorted(RELATIVISTIC))
+def test_patches_are_averaged_before_scores_are_compared(form: str) -> None:
+    real, fake = torch.tensor([[[[3.0, -1.0]]]]), torch.tensor([[[[0.0, 4.0]]]])  # averages 1 and 2
+    term = Adversarial(loss=form)
+    expected = _softplus(1) * (2 if form == "ragan" else 1)
+    assert float(term(_labelled("discriminator", [0], [0], real=real, fake=fake))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("form", sorted(RELATIVISTIC))
+def test_relativistic_gradients_push_the_right_way(form: str) -> None:
+    for side, sign in (("discriminator", 1), ("generator", -1)):
+        real, fake = torch.zeros(2, 1, requires_grad=True), torch.zeros(2, 1, requires_grad=True)
+        Adversarial(loss=form)(_labelled(side, [0, 1], [1, 0], real=real, fake=fake)).backward()
+        assert real.grad is not None and fake.grad is not None
+        assert (sign * real.grad < 0).all() and (sign * fake.grad > 0).all()
+
+
+def test_a_relativistic_form_has_no_generated_part_to_weigh() -> None:
+    with pytest.raises(GanzooError, match="'rpgan' compares real and generated scores; fake_weight has no meaning"):
+        Adversarial(loss="rpgan", fake_weight=0.5)

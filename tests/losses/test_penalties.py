@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.penalties import GradientPenalty
+from ganzoo.losses.penalties import R1, R2, GradientPenalty, LeCam
 from ganzoo.models.base import DiscriminatorOutput, GeneratorOutput
 
 REAL = torch.tensor([1.0, -1.0, 0.5]).view(3, 1, 1, 1) * torch.ones(3, 1, 4, 4)
@@ -115,3 +116,66 @@ def test_one_number_mixes_all_pixels_of_an_image() -> None:
 def test_unknown_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(GanzooError, match=message):
         GradientPenalty(**settings)
+
+
+@pytest.mark.parametrize(("term", "points", "like"), [(R1, REAL, "real"), (R2, FAKE, "fake")])
+def test_r1_and_r2_are_half_the_squared_gradient_of_the_mean_score(term: Any, points: Tensor, like: str) -> None:
+    # The mean over patches of D = Σ x² has gradient 2x: its square, summed over 16 pixels, is 64 x².
+    context: Any = _Context(1.0, power=2)
+    expected = 3 / 2 * (64 * points[:, 0, 0, 0].square()).mean()
+    assert term(gamma=3)(context).item() == pytest.approx(float(expected))
+    assert context.likes == [like]
+    assert term.sides == {"discriminator"}
+    assert term().needs("discriminator") == {"scores", "input_gradient"} | ({"fake"} if like == "fake" else set())
+
+
+def test_r1_trains_the_discriminator() -> None:
+    context: Any = _Context(0.5)
+    R1()(context).backward()
+    # ½ · 16 s² has derivative 16 s.
+    assert float(context.slope.grad) == pytest.approx(8)
+
+
+@pytest.mark.parametrize("term", [GradientPenalty(), GradientPenalty(center=0), GradientPenalty(one_sided=True), R1(), R2()])
+def test_a_flat_discriminator_gives_finite_gradients(term: Any) -> None:
+    context: Any = _Context(0.0)
+    value = term(context)
+    value.backward()
+    assert float(value) in (0.0, 1.0)
+    assert context.slope.grad.isfinite().all()
+
+
+def _scored(real: float, fake: float) -> Any:
+    answers = {"real": DiscriminatorOutput(torch.full((2, 1), real)), "fake": DiscriminatorOutput(torch.full((2, 1), fake))}
+    return SimpleNamespace(side="discriminator", scores=answers.__getitem__)
+
+
+def test_lecam_compares_scores_with_the_past_of_the_others() -> None:
+    term = LeCam(decay=0.5)
+    assert float(term(_scored(3.0, 1.0))) == pytest.approx((3 - 1) ** 2 + (3 - 1) ** 2)
+    # Averages: real ½ · 3 + ½ · 5 = 4, generated ½ · 1 - ½ · 1 = 0.
+    assert float(term(_scored(5.0, -1.0))) == pytest.approx((5 - 0) ** 2 + (4 + 1) ** 2)
+    assert term.averages.tolist() == [4.0, 0.0]
+    # Averages 0 and 4: real scores below the generated average, generated ones above the real average, cost nothing.
+    assert float(term(_scored(-4.0, 8.0))) == 0
+
+
+def test_lecam_keeps_its_past() -> None:
+    first, second = LeCam(decay=0.5), LeCam(decay=0.5)
+    first(_scored(3.0, 1.0))
+    second.load_state_dict(first.state_dict())
+    assert float(first(_scored(2.0, 0.0))) == float(second(_scored(2.0, 0.0))) != float(LeCam()(_scored(2.0, 0.0)))
+
+
+def test_lecam_pulls_scores_together_and_leaves_its_averages_out_of_the_graph() -> None:
+    real, fake = torch.ones(2, 1, requires_grad=True), -torch.ones(2, 1)
+    term = LeCam()
+    term(SimpleNamespace(scores={"real": DiscriminatorOutput(real), "fake": DiscriminatorOutput(fake)}.__getitem__)).backward()
+    assert real.grad is not None
+    torch.testing.assert_close(real.grad, torch.full((2, 1), 2.0))  # of mean (D + 1)²; nothing by way of the average
+    assert not term.averages.requires_grad
+
+
+def test_lecam_refuses_a_decay_that_never_forgets() -> None:
+    with pytest.raises(GanzooError, match="decay 1"):
+        LeCam(decay=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ganzoo.data.base import Split
 from ganzoo.data.resident import make_batches
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.models.base import create_discriminator, create_generator
+from ganzoo.training.checkpoint import load_checkpoint, save_checkpoint
 from ganzoo.training.trainer import Trainer
 
 FACTS = {"image_channels": 1, "image_size_px": 32, "num_classes": 3}
@@ -184,6 +186,36 @@ def test_continues_to_the_same_bits(stop: int) -> None:
     whole.losses.fetch()
     second.losses.fetch()
     assert whole.losses.pending == second.losses.pending
+
+
+LECAM_PHASE = {"update": "discriminator", "terms": {"adversarial": {"loss": "rpgan"}, "lecam": {"decay": 0.9}}}
+
+
+def test_what_a_loss_term_remembers_comes_back_to_the_bit(tmp_path: Path) -> None:
+    settings = recipe(stages=[{"images": 48, "batch_size": 8, "phases": [LECAM_PHASE, GENERATOR_PHASE]}])
+    whole, first, second = trainer(settings), trainer(settings), trainer(settings)
+    list(whole.steps())
+    next(iter(first.steps()))
+    save_checkpoint(tmp_path / "last.pt", first.state())
+    second.load_state(load_checkpoint(tmp_path / "last.pt"))
+    list(second.steps())
+    term, resumed = (training.state()["terms"]["0.0.lecam"] for training in (whole, second))
+    assert int(term["batches"]) == 6 and term.keys() == resumed.keys()
+    assert all(torch.equal(term[key], resumed[key]) for key in term)
+    assert whole.losses.pending == second.losses.pending
+
+
+def test_a_checkpoint_of_other_terms_is_refused() -> None:
+    with_lecam = trainer(recipe(stages=[{"images": 48, "batch_size": 8, "phases": [LECAM_PHASE]}]))
+    with pytest.raises(GanzooError, match=r"state of other loss terms: none; the recipe has 0\.0\.lecam"):
+        with_lecam.load_state({**with_lecam.state(), "terms": {}})
+
+
+def test_real_scores_are_constants_of_the_generator() -> None:
+    training = trainer(recipe())
+    context = training._context(next(training.batches[0].epoch(0)))
+    context.begin("generator", frozenset({"fake"}))
+    assert not context.scores("real").scores.requires_grad and context.scores("fake").scores.requires_grad
 
 
 def test_a_loss_that_is_not_finite_names_step_and_term() -> None:
