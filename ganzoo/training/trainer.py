@@ -16,6 +16,7 @@ from ganzoo.config import Phase, Recipe, Stage
 from ganzoo.data.base import Dataset
 from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
 from ganzoo.data.resident import Batch, Batches, make_batches
+from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, LossTerm
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
