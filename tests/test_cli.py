@@ -23,7 +23,7 @@ def invoke(*arguments: str) -> int:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "starganv"), "Did you mean 'stargan'"),
+        (("run", "sargan"), "Did you mean 'stargan'"),
         (("run", "stargan", "--set", "batchsize=4"), "Did you mean 'batch_size'"),
         (("run", "stargan", "--set", "generator=cdcgan"), "starts from noise"),
         (("show", "nothing.yaml"), "does not exist"),

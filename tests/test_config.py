@@ -159,8 +159,8 @@ def test_a_file_that_is_no_recipe_is_refused_in_one_line(tmp_path: Path, text: s
 
 
 def test_unknown_recipes_are_refused() -> None:
-    with pytest.raises(GanzooError, match=r"Unknown recipe 'starganv'\. Did you mean 'stargan'\? 'ganzoo list recipes'"):
-        load_recipe("starganv")
+    with pytest.raises(GanzooError, match=r"Unknown recipe 'sargan'\. Did you mean 'stargan'\? 'ganzoo list recipes'"):
+        load_recipe("sargan")
     with pytest.raises(GanzooError, match=r"Recipe file nowhere/my\.yaml does not exist"):
         load_recipe("nowhere/my.yaml")
 

@@ -256,7 +256,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recipe": "starganv"}, "Unknown recipe 'starganv'. Did you mean 'stargan'"),
+        ({"recipe": "sargan"}, "Unknown recipe 'sargan'. Did you mean 'stargan'"),
         ({"data": "fer5"}, "Unknown dataset 'fer5'. Did you mean"),
         ({"preset": "quik"}, "Unknown preset 'quik'. Did you mean 'quick'"),
         ({"epochs": -1}, "--epochs must be positive"),
