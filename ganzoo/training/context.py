@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import Literal, NamedTuple, TypeVar
 
 import torch
@@ -130,7 +131,7 @@ class StepContext:
             else:
                 images, sources = self.generated(of).image, frozenset({"discriminator", "generator"})
             # No generator is behind real images: on its side their scores are constants, without a graph.
-            with torch.set_grad_enabled(self.side == "discriminator" or "generator" in sources):
+            with nullcontext() if self.side == "discriminator" or "generator" in sources else torch.no_grad():
                 self._kept[key] = _Kept(self.discriminate(images, of), sources)
         value = self._kept[key].value
         assert isinstance(value, DiscriminatorOutput)
