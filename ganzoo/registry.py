@@ -201,6 +201,8 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "starganv2": "ganzoo.models.starganv2",
         "usgan": "ganzoo.models.usgan",
         "ccyclegan": "ganzoo.models.ccyclegan",
+        "sngan": "ganzoo.models.sngan",
+        "acgan": "ganzoo.models.acgan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -214,6 +216,8 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "class_branches": "ganzoo.models.starganv2",
         "ccyclegan": "ganzoo.models.ccyclegan",
         "cyclegan": "ganzoo.models.cyclegan",
+        "projection": "ganzoo.models.sngan",
+        "acgan": "ganzoo.models.acgan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(

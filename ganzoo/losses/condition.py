@@ -16,19 +16,26 @@ from ganzoo.registry import LOSSES
 class Classification:
     """Cross-entropy of the discriminator's classifier (StarGAN, arXiv 1711.09020; eqs. 2 and 3 of the founding paper).
 
-    The discriminator learns the expressions of real images, generated ones never train it; the generator wants its
-    translations to be read as the target.
+    The discriminator learns the expressions of real images; the generator wants its translations to be read as the target.
+
+    Args:
+        fakes: Whether the discriminator also learns to read generated images as their target, whose loss is added (ACGAN,
+            arXiv 1610.09585); in StarGAN they never train its classifier.
     """
 
     sides: ClassVar[frozenset[Side]] = BOTH
 
+    def __init__(self, fakes: bool = False) -> None:
+        self.fakes = fakes
+
     def needs(self, side: Side) -> frozenset[Need]:
-        return frozenset({"class_logits", "fake"}) if side == "generator" else frozenset({"class_logits"})
+        return frozenset({"class_logits", "fake"}) if side == "generator" or self.fakes else frozenset({"class_logits"})
 
     def __call__(self, context: StepContext) -> Tensor:
         if context.side == "generator":
             return cross_entropy(_logits(context, "fake"), context.target_labels)
-        return cross_entropy(_logits(context, "real"), context.source_labels)
+        loss = cross_entropy(_logits(context, "real"), context.source_labels)
+        return loss + cross_entropy(_logits(context, "fake"), context.target_labels) if self.fakes else loss
 
 
 @LOSSES.register("action_unit_regression")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 
 def tile_condition(features: Tensor, condition: Tensor) -> Tensor:
@@ -59,3 +60,13 @@ def initialise_dcgan(network: nn.Module) -> None:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def spectrally_normalised(network: nn.Module) -> None:
+    """Divides every weight of convolutions, linear layers and embeddings by its spectral norm (arXiv 1802.05957).
+
+    One power iteration per forward pass in training; its vectors are buffers.
+    """
+    for module in [*network.modules()]:
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+            spectral_norm(module)

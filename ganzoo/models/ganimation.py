@@ -15,7 +15,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ganzoo.models.base import NUM_ACTION_UNITS, DiscriminatorOutput, DiscriminatorSpec, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import tile_condition
+from ganzoo.models.blocks import spectrally_normalised, tile_condition
 from ganzoo.models.stargan import PatchClassifier, StarGANGenerator
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
@@ -123,6 +123,7 @@ class PatchRegressor(PatchClassifier):
         num_classes: Number of expressions; changes nothing here.
         width: Channels after the first convolution (64 in the paper); doubles with every level.
         depth: Stride-2 levels; None takes the most that leave a map of at least 3x3.
+        spectral_norm: Divide all weights by their spectral norm (SNGAN, arXiv 1802.05957); not in the paper.
     """
 
     spec: ClassVar = DiscriminatorSpec(
@@ -130,12 +131,21 @@ class PatchRegressor(PatchClassifier):
     )
 
     def __init__(
-        self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64, depth: int | None = None
+        self,
+        *,
+        image_channels: int,
+        image_size_px: int,
+        num_classes: int,
+        width: int = 64,
+        depth: int | None = None,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__(
             image_channels=image_channels, image_size_px=image_size_px, num_classes=NUM_ACTION_UNITS, width=width, depth=depth
         )
         self.apply(_initialise)
+        if spectral_norm:
+            spectrally_normalised(self)
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         """Judges images.

@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import ResidualBlock, halvings, tile_condition
+from ganzoo.models.blocks import ResidualBlock, halvings, spectrally_normalised, tile_condition
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 
@@ -64,7 +64,7 @@ class StarGANGenerator(Generator):
 
 @DISCRIMINATORS.register("patch_classifier")
 class PatchClassifier(Discriminator):
-    """Scores patches of an image as real and classifies its expression; no normalisation.
+    """Scores patches of an image as real and classifies its expression; no normalisation of features.
 
     Args:
         image_channels: Channels of the images.
@@ -72,6 +72,7 @@ class PatchClassifier(Discriminator):
         num_classes: Number of expressions.
         width: Channels after the first convolution (64 in the paper); doubles with every level.
         depth: Stride-2 levels; None takes the most that leave a map of at least 3×3.
+        spectral_norm: Divide all weights by their spectral norm (SNGAN, arXiv 1802.05957); not in the paper.
     """
 
     spec: ClassVar = DiscriminatorSpec(
@@ -79,7 +80,14 @@ class PatchClassifier(Discriminator):
     )
 
     def __init__(
-        self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64, depth: int | None = None
+        self,
+        *,
+        image_channels: int,
+        image_size_px: int,
+        num_classes: int,
+        width: int = 64,
+        depth: int | None = None,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         depth = halvings(image_size_px) if depth is None else depth
@@ -90,6 +98,8 @@ class PatchClassifier(Discriminator):
         self.main = nn.Sequential(*levels)
         self.score_head = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
         self.class_head = nn.Conv2d(channels[-1], num_classes, image_size_px // 2**depth, bias=False)
+        if spectral_norm:
+            spectrally_normalised(self)
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         """Judges images.

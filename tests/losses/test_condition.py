@@ -29,6 +29,14 @@ def test_the_discriminator_learns_the_expressions_of_real_images() -> None:
     assert float(Classification()(_context("discriminator", fake=None))) == pytest.approx((first + second) / 2)
 
 
+def test_the_discriminator_may_learn_those_of_generated_images_too() -> None:
+    real, fake = (log(exp(2) + 2) - 2 + log(3)) / 2, (log(exp(1) + 2) - 1 + log(exp(3) + 2)) / 2
+    term = Classification(fakes=True)
+    assert float(term(_context("discriminator"))) == pytest.approx(real + fake)
+    assert float(term(_context("generator", real=None))) == pytest.approx(fake)
+    assert term.needs("discriminator") == {"class_logits", "fake"}
+
+
 def test_the_generator_wants_to_be_read_as_the_target() -> None:
     first, second = log(exp(1) + 2) - 1, log(exp(3) + 2)
     assert float(Classification()(_context("generator", real=None))) == pytest.approx((first + second) / 2)

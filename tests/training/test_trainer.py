@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ganzoo.data.base import Split
 from ganzoo.data.resident import make_batches
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.models.base import create_discriminator, create_generator
+from ganzoo.overrides import resolve_recipe
 from ganzoo.training.checkpoint import load_checkpoint, save_checkpoint
 from ganzoo.training.trainer import Trainer
 
@@ -223,3 +225,34 @@ def test_a_loss_that_is_not_finite_names_step_and_term() -> None:
     with pytest.raises(DivergedError, match=r"discriminator\.\w+ became (nan|inf|-inf) in step \d"):
         for _ in training.steps():
             training.losses.fetch()
+
+
+def test_r3gan_trains_stargan_by_its_recipe() -> None:
+    sizes = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width=4", "batch_size=8", "images=24")
+    training = trainer(resolve_recipe("stargan-r3", changes=sizes))
+    before = parameters(training.generator), parameters(training.discriminator)
+    list(training.steps())
+    assert training.position.updates == {"discriminator": 3, "generator": 3}
+    assert all(changed(training.generator, before[0])) and all(changed(training.discriminator, before[1]))
+    training.losses.fetch()
+    losses = {column for column, _, _ in training.losses.pending}
+    assert {"discriminator.r1", "discriminator.r2", "generator.adversarial"} <= losses
+
+
+@pytest.mark.parametrize("name", ["acgan", "sngan-pd"])
+def test_dropout_and_spectral_norm_continue_to_the_same_bits(name: str) -> None:
+    sizes = ("generator.width=4", "discriminator.width=4", "batch_size=8", "images=80")
+    whole, first, second = (trainer(resolve_recipe(name, changes=sizes)) for _ in range(3))
+    torch.manual_seed(5)
+    list(whole.steps())
+    torch.manual_seed(5)
+    for position in first.steps():
+        if position.step == 6:
+            break
+    state = deepcopy(first.state())
+    torch.manual_seed(99)
+    second.load_state(state)
+    list(second.steps())
+    for network in ("generator", "discriminator"):
+        expected, resumed = whole.networks[network].state_dict(), second.networks[network].state_dict()
+        assert all(torch.equal(tensor, resumed[key]) for key, tensor in expected.items())
