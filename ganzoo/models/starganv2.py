@@ -25,7 +25,7 @@ from ganzoo.models.base import (
     GeneratorSpec,
     StyledGenerator,
 )
-from ganzoo.models.blocks import halvings
+from ganzoo.models.blocks import halvings, spectrally_normalised
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 NOISE_SIZE = 16
@@ -125,6 +125,7 @@ class ClassBranches(Discriminator):
         num_classes: Number of expressions.
         width: Channels after the first convolution.
         most_channels: Channels that no layer exceeds.
+        spectral_norm: Divide all weights by their spectral norm (SNGAN, arXiv 1802.05957); not in the paper.
     """
 
     spec: ClassVar = DiscriminatorSpec(
@@ -132,12 +133,21 @@ class ClassBranches(Discriminator):
     )
 
     def __init__(
-        self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64, most_channels: int = 256
+        self,
+        *,
+        image_channels: int,
+        image_size_px: int,
+        num_classes: int,
+        width: int = 64,
+        most_channels: int = 256,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         self.trunk, features = _trunk(image_channels, image_size_px, width, most_channels)
         self.branches = nn.Conv2d(features, num_classes, 1)
         self.apply(_initialise)
+        if spectral_norm:
+            spectrally_normalised(self)
 
     def forward(self, image: Tensor, condition: Tensor) -> DiscriminatorOutput:
         """Judges images as faces of a class.

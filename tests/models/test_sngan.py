@@ -81,7 +81,7 @@ def test_every_weight_of_the_discriminator_has_spectral_norm_1() -> None:
     torch.testing.assert_close(values, torch.ones(17), rtol=0.02, atol=0)
 
 
-@pytest.mark.parametrize("name", ["patch_classifier", "patch_regressor"])
+@pytest.mark.parametrize("name", ["patch_classifier", "patch_regressor", "class_branches"])
 def test_spectral_norm_is_an_option_of_discriminators_without_norm(name: str) -> None:
     def network(**arguments: Any) -> nn.Module:
         torch.manual_seed(0)
@@ -91,7 +91,7 @@ def test_spectral_norm_is_an_option_of_discriminators_without_norm(name: str) ->
     assert [*network(spectral_norm=False).state_dict()] == [*plain.state_dict()]
     assert not any("parametrizations" in key for key in plain.state_dict())
     for _ in range(30):
-        normalised(torch.rand(2, 1, 48, 48))
+        normalised(torch.rand(2, 1, 48, 48), *([torch.tensor([0, 1])] if name == "class_branches" else []))
     values = _largest_singular_values(normalised.eval())
     torch.testing.assert_close(values, torch.ones_like(values), rtol=0.02, atol=0)
     assert (_largest_singular_values(plain) - 1).abs().min() > 0.05
