@@ -12,6 +12,7 @@ import typer
 
 from ganzoo.errors import GanzooError
 
+FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -157,6 +158,59 @@ def run(
         if result.metrics is not None:
             show_run(result.folder, console=reporter.console)
         reporter.say(f"Results are in {result.folder}")
+
+
+@app.command()
+def bench(
+    suite: Annotated[Path, typer.Argument(help="YAML file of recipes, data and seeds, such as benchmarks/synth4.yaml.")],
+    results: Annotated[Path, typer.Option("--results", help="Where run folders go.")] = Path("results"),
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop the suite in time, scored and resumable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs with their state, and run nothing.")] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Train finished runs further, to the length asked for.")] = False,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")] = True,
+    data_root: DataRoot = None,
+    skip_bad: SkipBad = False,
+    download: Download = False,
+    image_size: ImageSize = None,
+    plugin: Plugins = None,
+    device: DeviceOption = Device.auto,
+    precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+    inception_weights: InceptionWeights = None,
+    logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
+) -> None:
+    """Trains and scores every run of a suite that is not done yet, then compares them."""
+    from ganzoo.benchmarking import list_suite, run_suite
+    from ganzoo.experiment import RunOptions
+    from ganzoo.planning import SuiteSettings
+    from ganzoo.reporting import SuiteReporter
+
+    reporter = SuiteReporter()
+    settings = SuiteSettings(
+        results=results,
+        data_root=data_root,
+        skip_bad=skip_bad,
+        download=download,
+        image_size_px=image_size,
+        precision=precision.value,
+        plugins=plugin or (),
+    )
+    options = RunOptions(
+        device=device.value,
+        extend=extend,
+        max_minutes=max_minutes,
+        inception_weights=inception_weights,
+        logger=logger.value if logger else None,
+    )
+    if dry_run:
+        list_suite(suite, settings, options, reporter)
+        return
+    outcome = run_suite(suite, settings, options, reporter, figures=figures)
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

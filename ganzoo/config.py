@@ -356,8 +356,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return record
 
 
-def validated(model: type[Model], record: Any, source: str) -> Model:
-    """Builds a record, or says in words all that is wrong with it.
+def validated(model: type[Model], record: Any, source: str, known_keys: Iterable[str] = ()) -> Model:
+    """Builds a record, or says in words all that is wrong with it; ``known_keys`` may be meant by unknown ones.
 
     Raises:
         GanzooError: An unknown key or a value of the wrong kind.
@@ -367,15 +367,16 @@ def validated(model: type[Model], record: Any, source: str) -> Model:
     except ValidationError as error:
         # A list with a wrong item is also reported as too short, which it is not.
         found = [problem for problem in error.errors() if problem["type"] != "too_short" or not problem["input"]]
-        problems = [_in_words(problem["loc"], problem["type"], problem["msg"]) for problem in found]
+        known = [*known_keys] or _KNOWN_KEYS
+        problems = [_in_words(problem["loc"], problem["type"], problem["msg"], known) for problem in found]
         text = "; ".join(problems)
         raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
 
 
-def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _in_words(location: tuple[int | str, ...], kind: str, message: str, known_keys: Iterable[str]) -> str:
     where = ".".join(str(part) for part in location)
     if kind == "extra_forbidden":
-        return f"unknown key '{where}'.{did_you_mean(str(location[-1]), _KNOWN_KEYS)}"
+        return f"unknown key '{where}'.{did_you_mean(str(location[-1]), known_keys)}"
     return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
 
 

@@ -11,7 +11,7 @@ import torch
 from ganzoo.compatibility import check_compatible
 from ganzoo.config import Recipe, RunConfig
 from ganzoo.data.base import load_dataset
-from ganzoo.devices import choose_device, choose_precision, create_fabric
+from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.overrides import Preset, load_preset, resolve_recipe, with_epochs
@@ -84,18 +84,26 @@ def run(
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
-    config = RunConfig(
-        recipe=resolved,
+    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px)
+    scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, reporter)
+    return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
+
+
+def run_config(
+    recipe: Recipe, data: str, seed: int, precision: Precision, preset: str | None = None, image_size_px: int | None = None
+) -> RunConfig:
+    """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
+    scale = load_preset(preset) if preset else None
+    return RunConfig(
+        recipe=recipe,
         data=data,
         image_size_px=image_size_px,
         seed=seed,
-        precision=chosen_precision,
+        precision=precision,
         preset=preset,
         max_sources=scale.max_sources if scale else None,
         inception=scale.inception if scale else True,
     )
-    scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, reporter)
-    return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
 
 def evaluate_run(

@@ -90,6 +90,16 @@ def apply_preset(recipe: Recipe, preset: Preset) -> Recipe:
     return parse_recipe(record, "preset")
 
 
+def with_images(recipe: Recipe, images: int) -> Recipe:
+    """The recipe for ``images`` training images in all, shared by its stages as their lengths."""
+    lengths = [stage.epochs or stage.images or 0.0 for stage in recipe.stages]
+    stages = tuple(
+        stage.model_copy(update={"images": max(1, round(images * length / sum(lengths))), "epochs": None})
+        for stage, length in zip(recipe.stages, lengths, strict=True)
+    )
+    return recipe.model_copy(update={"stages": stages})
+
+
 def with_epochs(recipe: Recipe, epochs: float) -> Recipe:
     """The recipe for ``epochs`` passes in all, shared by its stages as their lengths.
 

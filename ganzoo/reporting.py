@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Task as Row
+from rich.text import Text
 
 PLAIN_LINE_SECONDS = 15.0
 
@@ -41,6 +44,9 @@ class Reporter:
         """Prints a line."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def expect(self, seconds: float) -> None:
+        """Hears how long a run that begins will take; whoever shows more than one run makes use of it."""
+
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Task]:
         """Shows the progress of a piece of work of ``total`` parts."""
@@ -54,8 +60,59 @@ class Reporter:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=self.console, transient=True, refresh_per_second=4) as progress:
+        progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+        with self._shown(progress):
             yield _BarTask(progress, progress.add_task(name, total=total, note=""))
+
+    @contextmanager
+    def _shown(self, progress: Progress) -> Iterator[None]:
+        with progress:
+            yield
+
+
+class SuiteReporter(Reporter):
+    """Tells of the runs of a suite: on a terminal the whole suite has a bar of its own above that of the present run."""
+
+    def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
+        super().__init__(console, quiet)
+        self._done = self._total = 0
+        self._began = time.monotonic()
+        self._present: float | None = None
+        self._others: float | None = None
+
+    def begin(self, done: int, total: int, present: float | None, others: float | None) -> None:
+        """Hears that a run begins, and how many seconds it and those after it will take, where known."""
+        self._done, self._total, self._present, self._others = done, total, present, others
+        self._began = time.monotonic()
+
+    def expect(self, seconds: float) -> None:
+        """Takes the present run's own word for how long it will take."""
+        self._present = time.monotonic() - self._began + seconds
+
+    def seconds_left(self) -> float | None:
+        """About how long the suite still takes; None if unknown."""
+        if self._present is None or self._others is None:
+            return None
+        return max(self._present - (time.monotonic() - self._began), 0.0) + self._others
+
+    @contextmanager
+    def _shown(self, progress: Progress) -> Iterator[None]:
+        suite = Progress(
+            TextColumn("suite"), BarColumn(bar_width=24), MofNCompleteColumn(), _SuiteLeft(self), console=self.console
+        )
+        suite.add_task("suite", total=self._total, completed=self._done)
+        with Live(Group(suite, progress), console=self.console, transient=True, refresh_per_second=4):
+            yield
+
+
+class _SuiteLeft(ProgressColumn):
+    def __init__(self, reporter: SuiteReporter) -> None:
+        super().__init__()
+        self._reporter = reporter
+
+    def render(self, task: Row) -> Text:
+        seconds = self._reporter.seconds_left()
+        return Text("" if seconds is None else f"about {duration(seconds)} left")
 
 
 class _BarTask:

@@ -89,6 +89,39 @@ def image_facts(dataset: Dataset) -> ImageFacts:
     return ImageFacts(dataset.image_channels, dataset.image_size_px, dataset.num_classes)
 
 
+def training_fingerprint(config: RunConfig, content_hash: str) -> str:
+    """What makes two runs the same experiment: recipe, precision, data and plugins, without seed and length."""
+    return fingerprint(
+        {
+            "recipe": config.recipe.identity(),
+            "precision": config.precision,
+            "data": content_hash,
+            "plugins": plugin_hashes(_parts(config.recipe)),
+        }
+    )
+
+
+def earlier_run(folder: RunFolder, config: RunConfig, extend: bool = False) -> RunInfo | None:
+    """What an earlier session left, once it is clear that going on from there is right.
+
+    Raises:
+        GanzooError: The folder holds a run of other settings, or a damaged one.
+    """
+    if not folder.info.is_file():
+        return None
+    info = folder.read_info()
+    if folder.config.is_file():
+        changed = differences(read_run_config(folder.config), config)
+        if extend:
+            changed = [change for change in changed if not _is_length(change)]
+        if changed:
+            raise GanzooError(
+                f"{folder.path} was made with other settings: {'; '.join(changed)}. "
+                "Use --extend to train it further, or --if-exists overwrite to start anew."
+            )
+    return info
+
+
 class RunSession:
     """One run, with everything it needs at hand.
 
@@ -115,14 +148,7 @@ class RunSession:
         self.config, self.dataset, self.fabric, self.options = config, dataset, fabric, options
         self.scorer, self.reporter = scorer, reporter
         self.plugin_hashes = plugin_hashes(_parts(config.recipe))
-        self.fingerprint = fingerprint(
-            {
-                "recipe": config.recipe.identity(),
-                "precision": config.precision,
-                "data": dataset.content_hash,
-                "plugins": self.plugin_hashes,
-            }
-        )
+        self.fingerprint = training_fingerprint(config, dataset.content_hash)
         self.folder = RunFolder.place(results, dataset.name, config.recipe.name, self.fingerprint, config.seed)
         self.started = time.monotonic()
 
@@ -143,7 +169,7 @@ class RunSession:
             return self._run()
 
     def _run(self) -> RunResult:
-        before = self._earlier()
+        before = earlier_run(self.folder, self.config, self.options.extend)
         if before is not None and before.status == "finished" and not self._is_longer():
             self.reporter.say(f"{self.folder.path} is finished already.")
             if not self.folder.metrics.is_file():
@@ -159,25 +185,10 @@ class RunSession:
         estimate = seconds + self.scorer.estimate_seconds(loop.translator)
         print_header(self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate)
         print_advice(self.reporter, estimate, self.options.max_minutes)
+        self.reporter.expect(estimate)
         self._write_config()
         write_json(self.folder.info, info)
         return self._train(loop, info)
-
-    def _earlier(self) -> RunInfo | None:
-        """What an earlier session left, once it is clear that going on from there is right."""
-        if not self.folder.info.is_file():
-            return None
-        info = self.folder.read_info()
-        if self.folder.config.is_file():
-            changed = differences(read_run_config(self.folder.config), self.config)
-            if self.options.extend:
-                changed = [change for change in changed if not _is_length(change)]
-            if changed:
-                raise GanzooError(
-                    f"{self.folder.path} was made with other settings: {'; '.join(changed)}. "
-                    "Use --extend to train it further, or --if-exists overwrite to start anew."
-                )
-        return info
 
     def _is_longer(self) -> bool:
         return self.options.extend and bool(differences(read_run_config(self.folder.config), self.config))
@@ -219,6 +230,7 @@ class RunSession:
         except BaseException as error:
             self._close(info, loop, "failed", f"{type(error).__name__}: {error}")
             raise
+        self.folder.metrics.unlink(missing_ok=True)  # Scores of an earlier stop are not those of this generator.
         self._save_generator(loop.trainer.scored_generator())
         pictures = sorted(self.folder.samples.glob("images_*.png"))
         loop.samples.save_timeline(pictures)

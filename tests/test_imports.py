@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "losses": ("registry", "runs", "config"),
     "compatibility": ("config", "registry", "models", "losses", "data"),
     "overrides": ("config", "registry"),
+    "suite": ("config", "overrides"),
     "training": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
     "evaluation": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
     "compare": ("runs",),
@@ -72,6 +73,7 @@ def test_what_is_not_restricted_is_at_the_right_end() -> None:
     composing = {
         "__init__",
         "__main__",
+        "benchmarking",
         "catalogue",
         "cli",
         "devices",
@@ -79,6 +81,8 @@ def test_what_is_not_restricted_is_at_the_right_end() -> None:
         "header",
         "listing",
         "loggers",
+        "planned",
+        "planning",
         "saved",
         "session",
     }
