@@ -277,6 +277,19 @@ def test_time_is_for_all_runs_together(tmp_path: Path) -> None:
     check_estimates(tmp_path, long)
 
 
+def test_no_run_begins_after_the_time_is_up(pretended: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = experiment.run
+
+    def run_slowly(*arguments: Any, **more: Any) -> RunResult:
+        time.sleep(0.5)
+        return run(*arguments, **more)
+
+    monkeypatch.setattr(experiment, "run", run_slowly)
+    outcome, shown = bench(tmp_path, RunOptions(device="cpu", max_minutes=0.4 / 60), **TWO)
+    assert states(outcome) == ["done", "to do"] and pretended == ["stargan 0"]
+    assert "The time given by --max-minutes is used up. 1 of 2 runs are done" in shown
+
+
 def check_estimates(folder: Path, record: dict[str, Any]) -> None:
     """A run that began tells how long it and its other seeds take; the rest counts as the mean of what is known."""
     runs = plan(folder, **record, seeds=[0, 1])
