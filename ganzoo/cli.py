@@ -12,6 +12,7 @@ import typer
 
 from ganzoo.errors import GanzooError
 
+CHECK_FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -231,6 +232,18 @@ def show(
     from ganzoo.listing import print_recipe
 
     print_recipe(recipe, data, preset, changes or (), (channels, image_size, classes), plugin or ())
+
+
+@app.command(name="check")
+def check_recipe(
+    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file.")],
+    plugin: Plugins = None,
+) -> None:
+    """Checks that a recipe and its networks keep the contracts of ganzoo; exit code 1 where they do not."""
+    from ganzoo.checking import print_checks
+
+    if not print_checks(recipe, plugin or ()):
+        raise typer.Exit(CHECK_FAILED)
 
 
 @data_app.command()

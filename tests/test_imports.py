@@ -73,14 +73,17 @@ def test_what_is_not_restricted_is_at_the_right_end() -> None:
         "__init__",
         "__main__",
         "catalogue",
+        "checking",
         "cli",
         "devices",
         "experiment",
         "header",
         "listing",
         "loggers",
+        "rehearsal",
         "saved",
         "session",
+        "testing",
     }
     assert tops - MAY_IMPORT.keys() <= composing
 
