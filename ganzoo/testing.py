@@ -109,7 +109,7 @@ def check_value_range(kind: Kind, name: str) -> None:
     assert largest <= bound, f"{kind} '{name}' gives images up to {largest:.3g}, beyond its largest value {bound:g}."
     if "attention" in output:
         low, high = (float(value) for value in output["attention"].detach().aminmax())
-        assert 0 <= low and high <= 1, f"attention of {kind} '{name}' lies between {low:.3g} and {high:.3g}, not within [0, 1]."
+        assert low >= 0 and high <= 1, f"attention of {kind} '{name}' lies between {low:.3g} and {high:.3g}, not within [0, 1]."
 
 
 def check_finite(kind: Kind, name: str) -> None:
@@ -272,7 +272,7 @@ def check_recipe_overfits(recipe: str) -> None:
     for phase in (phase for phase in _phases(settings) if phase.side == "generator"):
         quick = tiny_recipe(settings, learning_rate=FIT_RATE).model_copy(update={"flip": False})
         losses = _totals(rehearse(alone(quick, _constant(phase), FIT_STEPS), dataset))
-        start, end = sum(losses[:3]) / 3, min(sum(losses[at : at + 3]) / 3 for at in range(len(losses) - 6, len(losses) - 2))
+        start, end = losses[0], min(losses[-5:])
         name = "+".join(phase.update)
         assert end < start - (1 - FIT_SHARE) * abs(start), (
             f"recipe '{settings.name}': the loss of {name} does not fall on one batch; it goes from {start:.3g} to {end:.3g}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -54,9 +55,7 @@ def recipe_of(generator: str, discriminator: str, demands: list[Demand]) -> Reci
         "name": f"{generator} against {discriminator}",
         "generator": generator,
         "discriminator": discriminator,
-        "stages": [
-            {"images": 8, "batch_size": 8, "phases": [{"update": side, "terms": these} for side, these in terms.items()]}
-        ],
+        "stages": [{"images": 8, "batch_size": 8, "phases": [{"update": side, "terms": these} for side, these in terms.items()]}],
     }
     return tiny_recipe(parse_recipe(record, "test"), steps=1)
 
@@ -84,11 +83,12 @@ def test_a_pair_takes_a_step_with_all_that_its_specs_allow(generator: str, discr
 def test_what_the_specs_of_a_pair_do_not_allow_is_refused(generator: str, discriminator: str) -> None:
     refused = [demand for demand in DEMANDS if not demand.fits(*specs(generator, discriminator))]
     assert refused, "no network does everything: each pair must lack something"
+    recipe = recipe_of(generator, discriminator, refused)
+    dataset = faces(recipe)
+    with pytest.raises(GanzooError) as refusal:
+        check_compatible(recipe, facts_of(dataset), dataset.class_names)
     for demand in refused:
-        recipe = recipe_of(generator, discriminator, [demand])
-        dataset = faces(recipe)
-        with pytest.raises(GanzooError, match=f"term '{demand.term}' needs .*{demand.refusal}"):
-            check_compatible(recipe, facts_of(dataset), dataset.class_names)
+        assert re.search(f"term '{demand.term}' needs [^;]*{demand.refusal}", str(refusal.value)), demand.term
 
 
 @pytest.mark.parametrize(("generator", "discriminator"), PAIRS)
