@@ -287,6 +287,18 @@ def show(
     print_recipe(recipe, data, preset, changes or (), (channels, image_size, classes), plugin or ())
 
 
+@app.command(name="check")
+def check_recipe(
+    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file.")],
+    plugin: Plugins = None,
+) -> None:
+    """Checks that a recipe and its networks keep the contracts of ganzoo; exit code 1 where they do not."""
+    from ganzoo.checking import print_checks
+
+    if not print_checks(recipe, plugin or ()):
+        raise typer.Exit(FAILED)
+
+
 @data_app.command()
 def check(
     data: Annotated[str, typer.Argument(help="fer4, synth4, folder:PATH, ...")],

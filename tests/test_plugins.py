@@ -212,3 +212,27 @@ def test_what_cannot_be_found_is_one_line_and_exit_code_2(tmp_path: Path) -> Non
 def _written(file: Path, text: str) -> Path:
     file.write_text(text)
     return file
+
+
+def test_the_example_package_passes_the_conformance_checks(site: Path) -> None:
+    good, unknown = _session(["check", "example"], ["check", "no_such_recipe"], site=site)
+    assert good.code == 0, good.out + good.err
+    assert "✓ generator example_unet: gradients" in good.out and "✓ recipe example: overfits" in good.out
+    assert "✗" not in good.out
+    assert unknown.code == 2 and unknown.err.startswith("ganzoo: Unknown recipe 'no_such_recipe'")
+
+
+def test_a_check_that_fails_ends_with_1(tmp_path: Path) -> None:
+    plugin, recipe = tmp_path / "deaf.py", tmp_path / "deaf.yaml"
+    plugin.write_text(
+        "from ganzoo.models.stargan import StarGANGenerator\n"
+        "from ganzoo.registry import GENERATORS\n"
+        "@GENERATORS.register('deaf')\n"
+        "class Deaf(StarGANGenerator):\n"
+        "    def forward(self, image, condition):\n"
+        "        return super().forward(image, 0 * condition)\n"
+    )
+    recipe.write_text((REPOSITORY / "configs" / "stargan.yaml").read_text().replace("{name: stargan,", "{name: deaf,"))
+    (answer,) = _session(["check", recipe, "--plugin", plugin])
+    assert answer.code == 1
+    assert "✗ generator deaf: condition: generator 'deaf' gives the same for classes 0 and 1" in answer.out

@@ -37,6 +37,8 @@ class NetworkSpec:
         couples_batch: Whether an output depends on the other samples of the batch (batch norm, minibatch statistics);
             gradient penalties are refused on such a discriminator.
         tiny: Arguments that make it small, for tests.
+        no_gradient: Parameters (patterns such as ``*.bias``) that no gradient need reach, such as a bias before a norm, which
+            takes it away again; the model says why. The conformance checks excuse them.
     """
 
     condition: ConditionView | None
@@ -45,6 +47,7 @@ class NetworkSpec:
     min_size_px: int = 1
     couples_batch: bool = False
     tiny: Mapping[str, Any] = field(default_factory=dict)
+    no_gradient: frozenset[str] = frozenset()
 
     @property
     def uses_action_units(self) -> bool:

@@ -1,0 +1,56 @@
+"""What ``ganzoo check`` prints: the conformance checks of a recipe and of its networks, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ganzoo.config import Recipe, load_recipe
+from ganzoo.errors import GanzooError
+from ganzoo.registry import DISCRIMINATORS, GENERATORS, load_plugin_file
+from ganzoo.testing import NETWORK_CHECKS, RECIPE_CHECKS
+
+
+def print_checks(recipe: str, plugins: Sequence[Path] = (), console: Console | None = None) -> bool:
+    """Checks a recipe by name or file, prints a tick or the reason for each check, and says whether all passed.
+
+    Raises:
+        GanzooError: There is no such recipe, network or plugin file.
+    """
+    for plugin in plugins:
+        load_plugin_file(plugin)
+    settings = load_recipe(recipe)
+    GENERATORS.get(settings.generator.name)
+    DISCRIMINATORS.get(settings.discriminator.name)
+    console = console or Console(highlight=False)
+    passed = True
+    for label, check in _checks(recipe, settings):
+        reason = _reason(check)
+        passed = passed and reason is None
+        line = Text.assemble(("✓", "green") if reason is None else ("✗", "red"), f" {label}", f": {reason}" if reason else "")
+        console.print(line, soft_wrap=True)
+    return passed
+
+
+def _checks(recipe: str, settings: Recipe) -> Iterator[tuple[str, Callable[[], None]]]:
+    for name, check in NETWORK_CHECKS.items():
+        yield f"generator {settings.generator.name}: {name}", partial(check, "generator", settings.generator.name)
+    for name, check in NETWORK_CHECKS.items():
+        yield f"discriminator {settings.discriminator.name}: {name}", partial(check, "discriminator", settings.discriminator.name)
+    for name, recipe_check in RECIPE_CHECKS.items():
+        yield f"recipe {settings.name}: {name}", partial(recipe_check, recipe)
+
+
+def _reason(check: Callable[[], None]) -> str | None:
+    """Why a check fails, in one line, or None; whatever a part of somebody else's raises is a failure, not a crash."""
+    try:
+        check()
+    except (AssertionError, GanzooError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None
