@@ -201,6 +201,8 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "starganv2": "ganzoo.models.starganv2",
         "usgan": "ganzoo.models.usgan",
         "ccyclegan": "ganzoo.models.ccyclegan",
+        "attgan": "ganzoo.models.attgan",
+        "stgan": "ganzoo.models.stgan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -214,6 +216,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "class_branches": "ganzoo.models.starganv2",
         "ccyclegan": "ganzoo.models.ccyclegan",
         "cyclegan": "ganzoo.models.cyclegan",
+        "attgan": "ganzoo.models.attgan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(
