@@ -147,6 +147,7 @@ class Stage(_Settings):
         batch_size: Images per batch.
         phases: Run in this order on every batch.
         linear_decay_from: Share of the stage after which learning rates fall linearly to zero; 1 keeps them constant.
+        lr_factor: Factor of all learning rates in this stage; 0.1 in a second stage is a drop to a tenth.
     """
 
     epochs: float | None = Field(None, gt=0)
@@ -154,6 +155,7 @@ class Stage(_Settings):
     batch_size: int = Field(gt=0)
     phases: tuple[Phase, ...] = Field(min_length=1)
     linear_decay_from: float = Field(1.0, ge=0, le=1)
+    lr_factor: float = Field(1.0, gt=0)
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:

@@ -203,6 +203,8 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "ccyclegan": "ganzoo.models.ccyclegan",
         "sngan": "ganzoo.models.sngan",
         "acgan": "ganzoo.models.acgan",
+        "attgan": "ganzoo.models.attgan",
+        "stgan": "ganzoo.models.stgan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -218,6 +220,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "cyclegan": "ganzoo.models.cyclegan",
         "projection": "ganzoo.models.sngan",
         "acgan": "ganzoo.models.acgan",
+        "attgan": "ganzoo.models.attgan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(

@@ -320,10 +320,21 @@ def test_differences_name_key_and_both_values() -> None:
 
 @pytest.mark.parametrize(
     ("change", "is_same"),
-    [("epochs=3", True), ("images=9", True), ("description=x", True), ("batch_size=9", False), ("generator.width=9", False)],
+    [
+        ("epochs=3", True),
+        ("images=9", True),
+        ("description=x", True),
+        ("batch_size=9", False),
+        ("lr_factor=0.1", False),
+        ("generator.width=9", False),
+    ],
 )
 def test_identity_leaves_out_length_and_words(change: str, is_same: bool) -> None:
     assert (_set(change).identity() == _set().identity()) is is_same
+
+
+def test_a_factor_of_one_is_the_experiment_that_it_was_before_there_were_factors() -> None:
+    assert _set("lr_factor=1").identity() == _set().identity()
 
 
 def test_what_is_read_cannot_be_changed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, mse_loss, one_hot, softplus
@@ -10,6 +10,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import BOTH, Need, Side, StepContext
 from ganzoo.registry import LOSSES
+
+ClassificationForm = Literal["softmax", "binary"]
 
 
 @LOSSES.register("classification")
@@ -19,13 +21,18 @@ class Classification:
     The discriminator learns the expressions of real images; the generator wants its translations to be read as the target.
 
     Args:
+        form: ``softmax``, one choice among the classes; or ``binary``, a sigmoid for each class that says whether it is shown,
+            and the mean of the cross-entropies over batch and classes (AttGAN, arXiv 1711.10678; STGAN, arXiv 1904.09709).
         fakes: Whether the discriminator also learns to read generated images as their target, whose loss is added (ACGAN,
             arXiv 1610.09585); in StarGAN they never train its classifier.
     """
 
     sides: ClassVar[frozenset[Side]] = BOTH
 
-    def __init__(self, fakes: bool = False) -> None:
+    def __init__(self, form: ClassificationForm = "softmax", fakes: bool = False) -> None:
+        if form not in get_args(ClassificationForm):
+            raise GanzooError(f"classification has no form '{form}'. Known: {', '.join(get_args(ClassificationForm))}.")
+        self.loss = cross_entropy if form == "softmax" else _binary_cross_entropy
         self.fakes = fakes
 
     def needs(self, side: Side) -> frozenset[Need]:
@@ -33,9 +40,9 @@ class Classification:
 
     def __call__(self, context: StepContext) -> Tensor:
         if context.side == "generator":
-            return cross_entropy(_logits(context, "fake"), context.target_labels)
-        loss = cross_entropy(_logits(context, "real"), context.source_labels)
-        return loss + cross_entropy(_logits(context, "fake"), context.target_labels) if self.fakes else loss
+            return self.loss(_logits(context, "fake"), context.target_labels)
+        loss = self.loss(_logits(context, "real"), context.source_labels)
+        return loss + self.loss(_logits(context, "fake"), context.target_labels) if self.fakes else loss
 
 
 @LOSSES.register("action_unit_regression")
@@ -84,8 +91,12 @@ class NullClass:
         if context.side == "generator":
             return cross_entropy(logsigmoid(generated), context.target_labels)
         real = _logits(context, "real")
-        shown = one_hot(context.source_labels, real.shape[1]).to(real.dtype)
-        return binary_cross_entropy_with_logits(real, shown) + self.fake_weight * softplus(generated).mean()
+        return _binary_cross_entropy(real, context.source_labels) + self.fake_weight * softplus(generated).mean()
+
+
+def _binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over batch and classes, where each face shows the class of its label alone."""
+    return binary_cross_entropy_with_logits(logits, one_hot(labels, logits.shape[1]).to(logits.dtype))
 
 
 def _logits(context: StepContext, of: str) -> Tensor:

@@ -234,7 +234,7 @@ class Trainer:
         optimizers = [self.optimizers[part] for part in phase.settings.update]
         for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
             optimizer.zero_grad(set_to_none=True)
-            base = self.recipe.optimizer_for(part).lr
+            base = self.recipe.optimizer_for(part).lr * stage.lr_factor
             set_learning_rate(optimizer, base, progress, stage.linear_decay_from)
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         total.backward(inputs=phase.parameters)

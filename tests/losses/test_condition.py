@@ -56,6 +56,39 @@ def test_half_precision_logits_are_judged_in_float32() -> None:
     assert Classification()(_context("discriminator", real=REAL_LOGITS.bfloat16())).dtype == torch.float32
 
 
+def test_binary_form_asks_each_class_by_itself_whether_it_is_shown() -> None:
+    # Real: class 0 at logits 2, 0, 0 and class 1 at three zeros; each zero costs log 2.
+    real = (-log(_sigmoid(2)) + 5 * log(2)) / 6
+    assert float(Classification("binary")(_context("discriminator", fake=None))) == pytest.approx(real)
+    # Generated: class 1 wanted at logits 0, 1, 0 and class 0 wanted at 0, 0, 3, where class 2 should not show.
+    fake = (-log(_sigmoid(1)) - log(1 - _sigmoid(3)) + 4 * log(2)) / 6
+    assert float(Classification("binary")(_context("generator", real=None))) == pytest.approx(fake)
+
+
+def test_binary_form_lowers_every_class_but_the_wanted() -> None:
+    logits = torch.zeros(2, 3, requires_grad=True)
+    Classification("binary")(_context("generator", fake=logits)).backward()
+    assert logits.grad is not None
+    expected = torch.tensor([[0.5, -0.5, 0.5], [-0.5, 0.5, 0.5]]) / 6
+    torch.testing.assert_close(logits.grad, expected)
+
+
+def test_binary_form_is_finite_and_float32_at_extreme_logits() -> None:
+    extreme = torch.tensor([[-1000.0, 1000, 0], [1000, -1000, 0]], dtype=torch.bfloat16)
+    value = Classification("binary")(_context("discriminator", real=extreme))
+    assert value.dtype == torch.float32
+    assert float(value) == pytest.approx((4 * 1000 + 2 * log(2)) / 6)
+
+
+def test_softmax_is_the_form_unless_another_is_asked_for() -> None:
+    assert float(Classification("softmax")(_context("generator"))) == float(Classification()(_context("generator")))
+
+
+def test_an_unknown_form_is_named() -> None:
+    with pytest.raises(GanzooError, match=r"classification has no form 'sigmoid'\. Known: softmax, binary\."):
+        Classification("sigmoid")  # type: ignore[arg-type]  # a recipe can say anything
+
+
 def _units_context(side: str, estimate: Tensor | None) -> StepContext:
     output = DiscriminatorOutput(torch.zeros(1, 1), action_units=estimate)
     units = {"source": torch.tensor([[0.0, 1.0]]), "target": torch.tensor([[1.0, 0.5]])}

@@ -141,6 +141,14 @@ def test_learning_rate_falls_linearly_to_zero() -> None:
     assert rates == pytest.approx([0.1] * 6 + [0.08, 0.06, 0.04, 0.02])
 
 
+def test_a_stage_can_lower_the_learning_rate() -> None:
+    stage = {"images": 16, "batch_size": 8, "phases": [DISCRIMINATOR_PHASE]}
+    later = {**stage, "images": 32, "lr_factor": 0.1, "linear_decay_from": 0.5}
+    training = trainer(recipe(stages=[stage, later], optimizer={"lr": 0.1}))
+    rates = [training.optimizers["discriminator"].param_groups[0]["lr"] for _ in training.steps()]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.01, 0.005])
+
+
 def test_optimizers_can_differ_by_network() -> None:
     training = trainer(recipe(optimizer={"lr": 0.1}, optimizers={"generator": {"lr": 0.2, "betas": [0.0, 0.99]}}))
     assert training.optimizers["discriminator"].defaults["lr"] == 0.1
