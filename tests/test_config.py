@@ -333,10 +333,6 @@ def test_identity_leaves_out_length_and_words(change: str, is_same: bool) -> Non
     assert (_set(change).identity() == _set().identity()) is is_same
 
 
-def test_a_factor_of_one_is_the_experiment_that_it_was_before_there_were_factors() -> None:
-    assert _set("lr_factor=1").identity() == _set().identity()
-
-
 def test_what_is_read_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_recipe("stargan").flip = False  # type: ignore[misc]  # that it is refused is the point

@@ -171,6 +171,8 @@ class AttGANDiscriminator(Discriminator):
         size_multiple_px=SIZE_MULTIPLE_PX,
         min_size_px=MIN_SIZE_PX,
         tiny={"width": 4},
+        # A Wasserstein loss sees differences of scores alone: what is added to all of them cancels.
+        no_gradient=frozenset({"score_head.2.bias"}),
     )
 
     def __init__(self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64) -> None:

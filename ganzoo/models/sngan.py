@@ -86,7 +86,14 @@ class ProjectionDiscriminator(Discriminator):
         width: Channels of the first feature map; the last has 16 times as many. 32 is the half-width network, 32 to 512.
     """
 
-    spec: ClassVar = DiscriminatorSpec(condition="index", size_multiple_px=16, min_size_px=16, tiny={"width": 4})
+    spec: ClassVar = DiscriminatorSpec(
+        condition="index",
+        size_multiple_px=16,
+        min_size_px=16,
+        tiny={"width": 4},
+        # While all scores lie within the margins of the hinge loss, what is added to all of them cancels.
+        no_gradient=frozenset({"score.bias"}),
+    )
 
     def __init__(self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64) -> None:
         super().__init__()
