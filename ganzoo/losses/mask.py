@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from ganzoo.losses.base import GENERATOR, Need, Side, StepContext
 from ganzoo.registry import LOSSES
 
 
-class _MaskTerm:
+class _MaskTerm(ABC):
     """Sum over the masks of the translation and of the way back, as GANimation penalises both passes.
 
     Args:
@@ -33,8 +34,9 @@ class _MaskTerm:
         values = [self._of(_mask(context, which)) for which in passes]
         return values[0] + values[1]
 
+    @abstractmethod
     def _of(self, mask: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The term for one mask ``(N, 1, H, W)``."""
 
 
 @LOSSES.register("attention_norm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -20,8 +21,10 @@ NUM_ACTION_UNITS = 17
 """Width of the action-unit view: the units that OpenFace measures, as in GANimation."""
 
 
-def condition_width(view: ConditionView, num_classes: int) -> int:
-    """Length of the vector that a view other than ``index`` is."""
+def condition_width(view: ConditionView | None, num_classes: int) -> int:
+    """Length of the vector that a view other than ``index`` is; 0 for none."""
+    if view is None:
+        return 0
     return NUM_ACTION_UNITS if view == "action_units" else num_classes
 
 
@@ -136,42 +139,42 @@ class Generator(nn.Module):
         return output
 
 
-class LatentGenerator(Generator):
+class LatentGenerator(Generator, ABC):
     """Base of generators that encode a face to a latent vector and decode that with an expression: G(E(x), c).
 
     Its parts can be trained in turn (``update: generator.decoder``).
     """
 
+    @abstractmethod
     def sample(self, noise: Tensor, condition: Tensor) -> GeneratorOutput:
         """Decodes noise ``(N, noise_size)`` in place of a face's latent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, image: Tensor) -> Tensor:
         """Latent vectors of images ``(N, C, H, W)``: float ``(N, noise_size)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classify(self, image: Tensor) -> Tensor:
         """What expression the label encoder sees in images: unbounded ``(N, K)``."""
-        raise NotImplementedError
 
 
-class StyledGenerator(Generator):
+class StyledGenerator(Generator, ABC):
     """Base of generators that give a face a style: a vector that stands for one way to show an expression.
 
     ``forward`` takes one style for each class, without chance; ``spec.noise_size`` is the length of the noise of a style.
     """
 
+    @abstractmethod
     def style_from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Styles ``(N, S)`` of an expression from noise ``(N, noise_size)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def style_of(self, image: Tensor, condition: Tensor) -> Tensor:
         """Styles ``(N, S)`` with which images ``(N, C, H, W)`` show an expression."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restyle(self, image: Tensor, style: Tensor) -> GeneratorOutput:
         """Gives images styles ``(N, S)``."""
-        raise NotImplementedError
 
 
 class Discriminator(nn.Module):

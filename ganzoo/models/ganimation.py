@@ -10,55 +10,27 @@ continuous. Differs from the publication:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ganzoo.models.base import NUM_ACTION_UNITS, DiscriminatorOutput, DiscriminatorSpec, GeneratorOutput, GeneratorSpec
+from ganzoo.models.base import (
+    NUM_ACTION_UNITS,
+    DiscriminatorOutput,
+    DiscriminatorSpec,
+    GeneratorOutput,
+    GeneratorSpec,
+    condition_width,
+)
 from ganzoo.models.blocks import spectrally_normalised, tile_condition
 from ganzoo.models.stargan import PatchClassifier, StarGANGenerator
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 
-class _BlendingGenerator(StarGANGenerator):
-    """StarGAN's trunk with a colour and an attention head.
-
-    Args:
-        condition_size: Length of the condition vector.
-    """
-
-    def __init__(self, *, image_channels: int, image_size_px: int, condition_size: int, width: int, residual_blocks: int) -> None:
-        super().__init__(
-            image_channels=image_channels,
-            image_size_px=image_size_px,
-            num_classes=condition_size,
-            width=width,
-            residual_blocks=residual_blocks,
-        )
-        self.main = self.main[:-2]  # without StarGAN's own head
-        self.color_head = nn.Conv2d(width, image_channels, 7, 1, 3, bias=False)
-        self.attention_head = nn.Conv2d(width, 1, 7, 1, 3, bias=False)
-        self.apply(_initialise)
-
-    def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
-        """Translates faces.
-
-        Args:
-            image: float ``(N, C, H, W)`` in [-1, 1].
-            condition: float ``(N, condition_size)``.
-
-        Returns:
-            ``image`` in [-1, 1] and ``attention`` ``(N, 1, H, W)`` in (0, 1).
-        """
-        features = self.main(tile_condition(image, condition))
-        color = self.color_head(features).tanh()
-        attention = self.attention_head(features).sigmoid()
-        return GeneratorOutput(attention * image + (1 - attention) * color, attention)
-
-
 @GENERATORS.register("ganimation")
-class GANimationGenerator(_BlendingGenerator):
-    """Edits a face by the intensities of its action units.
+class GANimationGenerator(StarGANGenerator):
+    """StarGAN's trunk with a colour and an attention head, told the intensities of action units.
 
     Args:
         image_channels: Channels of source and output.
@@ -83,34 +55,36 @@ class GANimationGenerator(_BlendingGenerator):
         super().__init__(
             image_channels=image_channels,
             image_size_px=image_size_px,
-            condition_size=NUM_ACTION_UNITS,
+            num_classes=condition_width(self.spec.condition, num_classes),
             width=width,
             residual_blocks=residual_blocks,
         )
+        self.main = self.main[:-2]  # without StarGAN's own head
+        self.color_head = nn.Conv2d(width, image_channels, 7, 1, 3, bias=False)
+        self.attention_head = nn.Conv2d(width, 1, 7, 1, 3, bias=False)
+        self.apply(_initialise)
+
+    def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
+        """Translates faces.
+
+        Args:
+            image: float ``(N, C, H, W)`` in [-1, 1].
+            condition: Action units in [0, 1], ``(N, 17)``; one-hot ``(N, K)`` for ``ganimation_onehot``.
+
+        Returns:
+            ``image`` in [-1, 1] and ``attention`` ``(N, 1, H, W)`` in (0, 1).
+        """
+        features = self.main(tile_condition(image, condition))
+        color = self.color_head(features).tanh()
+        attention = self.attention_head(features).sigmoid()
+        return GeneratorOutput(attention * image + (1 - attention) * color, attention)
 
 
 @GENERATORS.register("ganimation_onehot")
-class OneHotGANimationGenerator(_BlendingGenerator):
+class OneHotGANimationGenerator(GANimationGenerator):
     """GANimation's generator told a class, as StarGAN is; arguments as there."""
 
-    spec: ClassVar = GeneratorSpec(
-        condition="onehot",
-        gives=frozenset({"image", "attention"}),
-        size_multiple_px=4,
-        min_size_px=8,
-        tiny={"width": 4, "residual_blocks": 1},
-    )
-
-    def __init__(
-        self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64, residual_blocks: int = 6
-    ) -> None:
-        super().__init__(
-            image_channels=image_channels,
-            image_size_px=image_size_px,
-            condition_size=num_classes,
-            width=width,
-            residual_blocks=residual_blocks,
-        )
+    spec: ClassVar = replace(GANimationGenerator.spec, condition="onehot", continuous=False)
 
 
 @DISCRIMINATORS.register("patch_regressor")
