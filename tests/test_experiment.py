@@ -241,6 +241,16 @@ def test_intensity_reaches_notebooks_and_pictures(tmp_path: Path) -> None:
         ganzoo.load_run(tiny_run(tmp_path, images=32).folder).translate(faces, "happy", intensity=0.5)
 
 
+def test_styles_reach_notebooks(tmp_path: Path) -> None:
+    saved = ganzoo.load_run(tiny_run(tmp_path, images=32, recipe="starganv2").folder)
+    faces = ganzoo.load_dataset("synth4").test.images[:4]
+    first, second = (saved.translate(faces, "happy", style=style) for style in (1, 2))
+    assert not torch.equal(first, second) and torch.equal(first, saved.translate(faces, "happy", style=1))
+    assert torch.equal(saved.translate(faces, "happy"), saved.translate(faces, "happy"))
+    with pytest.raises(GanzooError, match="has no styles"):
+        ganzoo.load_run(tiny_run(tmp_path, images=32).folder).translate(faces, "happy", style=1)
+
+
 def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
     result = ganzoo.run(
         "stargan",
