@@ -9,26 +9,33 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from ganzoo.config import Recipe, load_recipe
+from ganzoo.config import Recipe
 from ganzoo.errors import GanzooError
+from ganzoo.overrides import resolve_recipe
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, load_plugin_file
 from ganzoo.testing import NETWORK_CHECKS, RECIPE_CHECKS
 
 
-def print_checks(recipe: str, plugins: Sequence[Path] = (), console: Console | None = None) -> bool:
-    """Checks a recipe by name or file, prints a tick or the reason for each check, and says whether all passed.
+def print_checks(recipe: str, plugins: Sequence[Path] = (), changes: Sequence[str] = (), console: Console | None = None) -> bool:
+    """Checks a recipe by name or file; prints a tick or the reason for each check, and says whether all passed.
+
+    Args:
+        recipe: Name or YAML file.
+        plugins: Python files that register parts.
+        changes: ``key=value`` changes of the recipe, as ``--set`` takes them.
+        console: Where it goes; standard output where left out.
 
     Raises:
-        GanzooError: There is no such recipe, network or plugin file.
+        GanzooError: There is no such recipe, network, setting or plugin file.
     """
     for plugin in plugins:
         load_plugin_file(plugin)
-    settings = load_recipe(recipe)
+    settings = resolve_recipe(recipe, changes=changes)
     GENERATORS.get(settings.generator.name)
     DISCRIMINATORS.get(settings.discriminator.name)
     console = console or Console(highlight=False)
     passed = True
-    for label, check in _checks(recipe, settings):
+    for label, check in _checks(settings):
         reason = _reason(check)
         passed = passed and reason is None
         line = Text.assemble(("✓", "green") if reason is None else ("✗", "red"), f" {label}", f": {reason}" if reason else "")
@@ -36,13 +43,13 @@ def print_checks(recipe: str, plugins: Sequence[Path] = (), console: Console | N
     return passed
 
 
-def _checks(recipe: str, settings: Recipe) -> Iterator[tuple[str, Callable[[], None]]]:
+def _checks(settings: Recipe) -> Iterator[tuple[str, Callable[[], None]]]:
     for name, check in NETWORK_CHECKS.items():
         yield f"generator {settings.generator.name}: {name}", partial(check, "generator", settings.generator.name)
     for name, check in NETWORK_CHECKS.items():
         yield f"discriminator {settings.discriminator.name}: {name}", partial(check, "discriminator", settings.discriminator.name)
     for name, recipe_check in RECIPE_CHECKS.items():
-        yield f"recipe {settings.name}: {name}", partial(recipe_check, recipe)
+        yield f"recipe {settings.name}: {name}", partial(recipe_check, settings)
 
 
 def _reason(check: Callable[[], None]) -> str | None:

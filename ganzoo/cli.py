@@ -290,12 +290,13 @@ def show(
 @app.command(name="check")
 def check_recipe(
     recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file.")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help="key=value change of the recipe.")] = None,
     plugin: Plugins = None,
 ) -> None:
     """Checks that a recipe and its networks keep the contracts of ganzoo; exit code 1 where they do not."""
     from ganzoo.checking import print_checks
 
-    if not print_checks(recipe, plugin or ()):
+    if not print_checks(recipe, plugin or (), changes or ()):
         raise typer.Exit(FAILED)
 
 
@@ -319,7 +320,8 @@ def check(
 def train(
     data: Annotated[str, typer.Option("--data", help="Dataset to judge.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the judges; default the cache, where runs find them.")
+        Path | None,
+        typer.Option("--out", help="Folder for the judges; default $GANZOO_CACHE (~/.cache/ganzoo), where runs find them."),
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together.")] = None,
     epochs: Annotated[

@@ -102,7 +102,9 @@ def print_audit(
         write_atomically(picture, lambda file: write_png(grid.contiguous(), str(file)))
     except OSError as error:
         raise GanzooError(f"Cannot write {picture}: {error.strerror}. Name another place with --picture.") from error
-    console.print(f"Sample grid: {picture}", markup=False, soft_wrap=True)
+    console.print(
+        f"Sample grid: {picture} (training faces, a row for each class in the order above)", markup=False, soft_wrap=True
+    )
 
 
 def _print_report(report: AuditReport, console: Console) -> None:
@@ -119,12 +121,26 @@ def _print_report(report: AuditReport, console: Console) -> None:
         "unreadable items": f"{len(report.unreadable_items):,}",
         "persons across parts": _pairs(report.straddling_identities) if report.straddling_identities is not None else "unknown",
     }
+    notes = {key.replace("_", " "): _in_words(value) for key, value in report.notes.items()}
+    width = max(map(len, [*facts, *notes])) + 2
     for name, value in facts.items():
-        console.print(f"  {name:<22}{value}")
+        console.print(f"  {name:<{width}}{value}")
     for item in report.unreadable_items:
         console.print(f"    {item}", markup=False)
-    for key, value in report.notes.items():
-        console.print(f"  {key.replace('_', ' '):<22}{value}", markup=False, soft_wrap=True)
+    for name, value in notes.items():
+        console.print(f"  {name:<{width}}{value}", markup=False, soft_wrap=True)
+
+
+def _in_words(value: object) -> str:
+    """Plain JSON as a person reads it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_in_words(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list):
+        numbers = all(isinstance(one, int) for one in value)
+        return (" / " if numbers else "; ").join(map(_in_words, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _pairs(counts: object) -> str:

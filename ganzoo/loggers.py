@@ -26,5 +26,5 @@ def create_logger(name: str, folder: Path) -> Any:
 
             return WandbLogger(project="ganzoo", save_dir=str(folder))
     except ImportError as error:
-        raise GanzooError(f"The {name} logger needs its library: pip install 'ganzoo[{name}]' ({error}).") from error
+        raise GanzooError(f"The {name} logger needs its library: pip install 'ganzoo[{name}]'.") from error
     raise GanzooError(f"Unknown logger '{name}'. Known: {', '.join(LOGGERS)}.")

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Task as Row
+from rich.table import Column
 from rich.text import Text
 
 PLAIN_LINE_SECONDS = 15.0
@@ -56,8 +57,8 @@ class Reporter:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[note]}"),
         )
         progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)

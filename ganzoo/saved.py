@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ class SavedRun:
             Faces of the same shape and type as ``images``, on the CPU; floats are clamped to [-1, 1].
 
         Raises:
-            GanzooError: Unknown class, images of a wrong shape or type, or an intensity or style the generator does not offer.
+            GanzooError: Unknown class, images of a wrong shape, type or range, or an intensity or style that the generator does
+                not offer.
         """
         faces = torch.as_tensor(images)
         one = faces.ndim == 3
@@ -86,9 +88,13 @@ class SavedRun:
                 known = ", ".join(self.class_names)
                 raise GanzooError(f"Unknown expression '{name}'.{did_you_mean(name, self.class_names)} This run knows: {known}.")
             return self.class_names.index(name)
-        if not 0 <= name < len(self.class_names):
-            raise GanzooError(f"Class index {name} is out of range 0..{len(self.class_names) - 1}.")
-        return name
+        try:
+            label = operator.index(name)
+        except TypeError:
+            raise GanzooError(f"An expression is one class name or index, not a {type(name).__name__}.") from None
+        if not 0 <= label < len(self.class_names):
+            raise GanzooError(f"Class index {label} is out of range 0..{len(self.class_names) - 1}.")
+        return label
 
     def _check(self, batch: Tensor) -> None:
         if batch.ndim != 4:
@@ -98,6 +104,11 @@ class SavedRun:
         expected = _image_shape(self.info)
         if expected and tuple(batch.shape[1:]) != expected:
             raise GanzooError(f"This run knows images of shape {expected}, not {tuple(batch.shape[1:])}.")
+        if not len(batch):
+            raise GanzooError("There are no images to translate.")
+        low, high = float(batch.min()), float(batch.max())
+        if batch.is_floating_point() and not -1 <= low <= high <= 1:
+            raise GanzooError(f"Float images must lie in [-1, 1], these reach from {low:g} to {high:g}.")
 
 
 def load_run(folder: str | Path, *, device: str = "cpu", plugins: Sequence[str | Path] = ()) -> SavedRun:

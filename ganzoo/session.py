@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import yaml
@@ -68,6 +68,10 @@ class RunOptions:
     logger: str | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
+    def __post_init__(self) -> None:
+        if self.if_exists not in get_args(IfExists):
+            raise GanzooError(f"Unknown choice '{self.if_exists}' for if_exists. Known: {', '.join(get_args(IfExists))}.")
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -117,7 +121,7 @@ def earlier_run(folder: RunFolder, config: RunConfig, extend: bool = False) -> R
         if changed:
             raise GanzooError(
                 f"{folder.path} was made with other settings: {'; '.join(changed)}. "
-                "Use --extend to train it further, or --if-exists overwrite to start anew."
+                "Use --extend to train it further, 'ganzoo run --if-exists overwrite' to start anew, or another --results."
             )
     return info
 
@@ -178,6 +182,11 @@ class RunSession:
         seed_everything(self.config.seed)
         loop = self._prepare()
         resumed = loop.resume()
+        if loop.trainer.position.step > loop.trainer.total_steps:
+            raise GanzooError(
+                f"{self.folder.path} has gone {loop.trainer.position.step:,} steps, further than the "
+                f"{loop.trainer.total_steps:,} asked for: --extend only makes a run longer."
+            )
         info = self._info(loop, "running", before)
         seconds = (loop.trainer.total_steps - loop.trainer.position.step) * seconds_per_step(
             self.config.recipe, self.dataset, self.fabric, self._networks

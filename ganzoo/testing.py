@@ -42,7 +42,7 @@ from ganzoo.training.trainer import Trainer
 
 Kind = Literal["generator", "discriminator"]
 NetworkCheck = Callable[[Kind, str], None]
-RecipeCheck = Callable[[str], None]
+RecipeCheck = Callable[[str | Recipe], None]
 
 CHANNELS, MOST_CLASSES, CLASSES, COUNT = (1, 3), 8, 4, 8
 VISIBLE = 1e-6
@@ -209,14 +209,14 @@ def check_overfits(kind: Kind, name: str) -> None:
     assert end < FIT_SHARE * start, f"{kind} '{name}' does not learn one batch: its loss goes from {start:.3g} to {end:.3g}."
 
 
-def check_fits(recipe: str) -> None:
+def check_fits(recipe: str | Recipe) -> None:
     """Its networks, terms and phases fit together on small rendered faces."""
     settings, dataset = _rehearsed(recipe)
     problems = list(find_problems(settings, facts_of(dataset), dataset.class_names))
     assert not problems, f"recipe '{settings.name}': {'; '.join(problems)}."
 
 
-def check_phases(recipe: str) -> None:
+def check_phases(recipe: str | Recipe) -> None:
     """Each phase moves parameters of the networks (or parts) that it updates and no others; together they move every one."""
     settings, dataset = _rehearsed(recipe)
     waiting: dict[str, None] = {}
@@ -239,7 +239,7 @@ def check_phases(recipe: str) -> None:
     assert not still, f"recipe '{settings.name}': no phase trains {', '.join(still)}."
 
 
-def check_trains(recipe: str) -> None:
+def check_trains(recipe: str | Recipe) -> None:
     """A few steps of the whole recipe give finite losses."""
     settings, dataset = _rehearsed(recipe)
     trainer = rehearse(settings, dataset)
@@ -250,7 +250,7 @@ def check_trains(recipe: str) -> None:
         raise AssertionError(f"recipe '{settings.name}': {error}") from None
 
 
-def check_same_bits(recipe: str) -> None:
+def check_same_bits(recipe: str | Recipe) -> None:
     """The same seed trains to the same bits, and so does a run that is saved after its first step and goes on."""
     settings, dataset = _rehearsed(recipe)
     straight = rehearse(settings, dataset)
@@ -268,7 +268,7 @@ def check_same_bits(recipe: str) -> None:
             assert torch.equal(value, _state(trainer)[key]), f"recipe '{settings.name}': {what} gives other bits in {key}."
 
 
-def check_recipe_overfits(recipe: str) -> None:
+def check_recipe_overfits(recipe: str | Recipe) -> None:
     """On one batch, against a discriminator that stands still, the loss of every phase of the generator falls."""
     settings, _ = _rehearsed(recipe)
     dataset = rendered_faces(smallest_size(settings), count=8)
@@ -307,7 +307,7 @@ RECIPE_CHECKS: dict[str, RecipeCheck] = {
     "same bits": check_same_bits,
     "overfits": check_recipe_overfits,
 }
-"""Checks of a recipe by name or file."""
+"""Checks of a recipe: its name, its file, or itself."""
 
 
 def _registry(kind: Kind) -> Registry[Any]:
@@ -425,8 +425,8 @@ def _fit(network: Any, source: Tensor) -> Tensor:
     return loss
 
 
-def _rehearsed(recipe: str) -> tuple[Recipe, Any]:
-    settings = tiny_recipe(load_recipe(recipe))
+def _rehearsed(recipe: str | Recipe) -> tuple[Recipe, Any]:
+    settings = tiny_recipe(recipe if isinstance(recipe, Recipe) else load_recipe(recipe))
     return settings, rendered_faces(smallest_size(settings))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
+from torchvision.io import write_png
 
 from ganzoo.cli import main
 
@@ -66,8 +69,21 @@ def test_show_gives_the_recipe_and_its_cost(capsys: pytest.CaptureFixture[str]) 
 def test_data_check_prints_and_draws(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert invoke("data", "check", "synth4", "--picture", str(tmp_path / "grid.png")) == 0
     shown = capsys.readouterr().out
-    assert "12,000" in shown and "identical images" in shown
+    assert "12,000" in shown and "identical images" in shown and "a row for each class" in shown
     assert (tmp_path / "grid.png").stat().st_size > 1000
+
+
+def test_data_check_tells_facts_in_words(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for part, seed in (("train", 0), ("val", 1), ("test", 2)):
+        for label in ("glad", "sorry"):
+            folder = tmp_path / "faces" / part / label
+            folder.mkdir(parents=True)
+            values = torch.Generator().manual_seed(2 * seed + (label == "glad"))
+            write_png(torch.randint(0, 256, (1, 16, 16), generator=values, dtype=torch.uint8), str(folder / "face.png"))
+    assert invoke("data", "check", f"folder:{tmp_path / 'faces'}", "--picture", str(tmp_path / "grid.png")) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"num other files ignored  +0\n", told)
+    assert re.search(r"counts  +train 1 / 1, val 1 / 1, test 1 / 1\n", told)
 
 
 def test_help_is_quick() -> None:

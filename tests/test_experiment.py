@@ -117,6 +117,12 @@ def test_translating_with_a_finished_run(finished: RunResult) -> None:
         saved.translate(faces, "hapy")
     with pytest.raises(GanzooError, match=r"shape \(1, 48, 48\), not \(3, 48, 48\)"):
         saved.translate(faces.expand(-1, 3, -1, -1), "happy")
+    with pytest.raises(GanzooError, match=r"Float images must lie in \[-1, 1\], these reach from 0 to 255"):
+        saved.translate(torch.tensor([0.0, 255.0]).repeat(24).expand(1, 48, 48), "happy")
+    with pytest.raises(GanzooError, match="There are no images to translate"):
+        saved.translate(faces[:0], "happy")
+    with pytest.raises(GanzooError, match="one class name or index, not a list"):
+        saved.translate(faces, ["happy"])  # type: ignore[arg-type]
 
 
 def test_gallery_shows_what_the_generator_makes(finished: RunResult) -> None:
@@ -154,6 +160,10 @@ def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:
     assert longer.folder == short.folder and longer.info.progress.steps == 20
     whole = tiny_run(tmp_path / "whole", images=160)
     assert generator_bytes(longer) == generator_bytes(whole)
+    settings = RunFolder(longer.folder).config.read_bytes()
+    with pytest.raises(GanzooError, match="gone 20 steps, further than the 10 asked for"):
+        tiny_run(tmp_path, images=80, extend=True)
+    assert RunFolder(longer.folder).config.read_bytes() == settings
 
 
 def test_skip_and_overwrite(tmp_path: Path) -> None:
@@ -275,6 +285,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"changes": ("discriminator=cdcgan",)}, "gradient_penalty.*couples the images of a batch"),
         ({"precision": "16"}, "Unknown precision '16'"),
         ({"device": "tpu"}, "Unknown device 'tpu'"),
+        ({"if_exists": "replace"}, "Unknown choice 'replace' for if_exists"),
         ({"inception_weights": Path("nowhere.pth")}, "nowhere.pth do not exist"),
         ({"plugins": ("nowhere.py",)}, "nowhere.py does not exist"),
     ],

@@ -242,6 +242,12 @@ def test_a_failed_check_is_printed_with_its_reason(register: Any, tmp_path: Path
     assert any(line.startswith("✗ generator IgnoresCondition: condition: ") and "ignores its condition" in line for line in lines)
 
 
+def test_a_network_is_checked_in_another_recipe(register: Any) -> None:
+    console = Console(width=200, record=True, force_terminal=False)
+    assert not print_checks("dcgan-rec", changes=[f"generator={register(IgnoresCondition)}"], console=console)
+    assert "✗ generator IgnoresCondition: condition: " in console.export_text()
+
+
 def test_a_recipe_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(GanzooError, match="Unknown recipe 'stragan'. Did you mean 'stargan'"):
         print_checks("stragan")

@@ -196,7 +196,7 @@ def accuracy_identity(table: Table) -> Figure | None:
 
 
 def _finish_scatter(axes: Axes, table: Table, columns: dict[str, Column]) -> None:
-    for control, meaning in (("real", "real faces"), ("no-edit", "source unchanged")):
+    for control, meaning in (("real", "held-out faces"), ("no-edit", "source unchanged")):
         level = control_mean(table.group, control, "acc")
         if level is not None:
             axes.axhline(level, color=GREY, linestyle=_dashes(control), linewidth=1.1, zorder=1)

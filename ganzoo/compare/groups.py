@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
+import yaml
+
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import MetricInfo, MetricsFile, RunInfo
 
@@ -110,6 +112,23 @@ def is_number(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
+def recipe_differences(there: ScoredRun, here: ScoredRun) -> list[str]:
+    """Settings of the recipe, without its length, in which two runs differ; none where a run kept no settings."""
+    old, new = _settings(there), _settings(here)
+    fields = [name for name in dict.fromkeys([*old, *new]) if old and new and old.get(name) != new.get(name)]
+    return [f"{name} {_shown(old.get(name, 'absent'))} there, {_shown(new.get(name, 'absent'))} here" for name in fields]
+
+
+def _settings(run: ScoredRun) -> dict[str, Any]:
+    """Settings of a run's recipe as dotted names, without its length and words; empty where the run kept none."""
+    try:
+        kept = yaml.safe_load(run.folder.config.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    flat = _flat(kept["recipe"]) if isinstance(kept, dict) and isinstance(kept.get("recipe"), dict) else {}
+    return {name: value for name, value in flat.items() if name.rpartition(".")[2] not in ("epochs", "images", "description")}
+
+
 def _unique_slug(data: str, tail: str, taken: set[str]) -> str:
     name = "".join(character if character.isalnum() or character in "-_" else "_" for character in data).strip("_") or "data"
     choices = [name, *(f"{name}_{part[:SHORT]}" for part in reversed(tail.split("_")))]
@@ -152,7 +171,9 @@ def _differences(there: ScoredRun, here: ScoredRun) -> dict[str, tuple[str, str]
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted names; lists stay whole."""
+    """Nested mappings as dotted names; lists of plain values stay whole."""
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = dict(enumerate(value))
     if not isinstance(value, dict) or not value:
         return {name: value}
     flat: dict[str, Any] = {}

@@ -8,13 +8,15 @@ from statistics import fmean
 
 import pandas as pd
 
-from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain
+from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain, recipe_differences
 from ganzoo.runs.schema import MetricInfo
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 CONTROL_ORDER = ("real", "no-edit", "nearest-real", "oracle")
 NOT_DISCRIMINATING = "†"
 MISSING = "–"
+LONGEST_LIST = 4
+"""Differences of settings that a remark names."""
 COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "updates", "images", "epochs")
 COST_LEGEND = "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, generator updates"
 
@@ -232,10 +234,26 @@ def _remarks(group: Group, models: Sequence[Row]) -> list[str]:
     remarks += dict.fromkeys(plain(run.metrics.judge_note) for run in group.runs if run.metrics.judge_note)
     unranked = [label for label in group.labels if not all(run.may_rank for run in group.of(label))]
     remarks += [f"Shown but not ranked, because the run did not end as meant: {', '.join(unranked)}."] if unranked else []
+    remarks += _variants(group)
     if group.differences:
         fields = "; ".join(f"{name} ({there} there, {here} here)" for name, (there, here) in group.differences.items())
         remarks.append(f"Not comparable with the first {group.data} table. What differs: {fields}.")
     return remarks
+
+
+def _variants(group: Group) -> Iterable[str]:
+    """In which settings rows of one recipe differ that only a fingerprint tells apart; nothing where that is unknown."""
+    first_of: dict[str, ScoredRun] = {}
+    told: set[str] = set()
+    for run in group.runs:
+        first = first_of.setdefault(run.info.recipe, run)
+        if run.info.fingerprint in (first.info.fingerprint, *told):
+            continue
+        told.add(run.info.fingerprint)
+        changes = recipe_differences(first, run)
+        if changes:
+            more = f"; and {len(changes) - LONGEST_LIST} more" if len(changes) > LONGEST_LIST else ""
+            yield f"{run.label} is not {first.label}: {'; '.join(changes[:LONGEST_LIST])}{more}."
 
 
 def _span(numbers: Sequence[int]) -> str:

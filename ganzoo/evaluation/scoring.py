@@ -16,7 +16,7 @@ from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
 from ganzoo.evaluation.features import NotAvailable
 from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
-from ganzoo.evaluation.judge_training import train_judges
+from ganzoo.evaluation.judge_training import DEFAULT_MINUTES, train_judges
 from ganzoo.evaluation.translate import Translator
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder, write_atomically, write_json
@@ -98,6 +98,9 @@ def _judges(dataset: Dataset, device: torch.device, reporter: Reporter) -> Judge
     try:
         return load_judges(dataset, device=device)
     except NoJudgesError:
-        reporter.say(f"No judges know '{dataset.name}' yet: training them once; they are kept for its next runs.")
+        reporter.say(
+            f"No judges know '{dataset.name}' yet: training them once, in about {DEFAULT_MINUTES:g} minutes beside the run's own "
+            "time; they are kept for its next runs. ('ganzoo judge train --minutes' takes less.)"
+        )
     train_judges(dataset, device=device, log=reporter.say)
     return load_judges(dataset, device=device)

@@ -47,7 +47,7 @@ def test_accuracy_identity_takes_fid_for_colour_or_the_judges_distance(tmp_path:
     without = draw(accuracy_identity, _table(tmp_path))
     assert with_fid.axes[1].get_ylabel() == "FID ↓" and without.axes[1].get_ylabel() == "fd_judge"
     words = [text.get_text() for text in without.axes[0].texts]
-    assert words == ["real (real faces)", "no-edit (source unchanged)", "a", "b"]
+    assert words == ["real (held-out faces)", "no-edit (source unchanged)", "a", "b"]
 
 
 def test_accuracy_identity_names_do_not_cover_one_another(tmp_path: Path, make_run) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ganzoo.compare.collect import collect
 from ganzoo.compare.tables import Cell, Table, build_table, to_frame
@@ -130,3 +131,16 @@ def test_the_frame_has_models_and_controls(tmp_path: Path, make_run) -> None:
     row = frame.query("label == 'stargan' and metric == 'acc'").iloc[0]
     assert (row["kind"], row["mean"], row["min"], row["max"], row["n"]) == ("model", pytest.approx(0.7), 0.6, 0.8, 2)
     assert set(frame.query("kind == 'control'").label) == {"real", "no-edit"}
+
+
+def test_variants_of_a_recipe_say_how_they_differ(tmp_path: Path, make_run) -> None:
+    runs = [("a" * 64, {"name": "stargan", "width": 64}, 5), ("b" * 64, {"name": "dcgan"}, 9), ("c" * 64, None, 5)]
+    for fingerprint, generator, epochs in runs:
+        folder = make_run(fingerprint=fingerprint)
+        if generator:
+            recipe = {"generator": generator, "stages": [{"epochs": epochs, "batch_size": 8}]}
+            folder.config.write_text(yaml.safe_dump({"recipe": recipe}))
+    (group,) = collect(tmp_path).groups
+    told = [remark for remark in build_table(group).remarks if "is not" in remark]
+    wanted = "generator.name stargan there, dcgan here; generator.width 64 there, absent here."
+    assert told == [f"stargan (bbbbbbbb) is not stargan (aaaaaaaa): {wanted}"]
