@@ -371,10 +371,10 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point: bad input becomes one line and exit code 2."""
+    """Entry point: bad input, or a disk that refuses, becomes one line and exit code 2."""
     try:
         app()
-    except GanzooError as error:
+    except (GanzooError, OSError) as error:  # OSError: a full disk, a forbidden folder, too long a name
         if os.environ.get("GANZOO_DEBUG"):
             raise
         typer.echo(f"ganzoo: {error}", err=True)

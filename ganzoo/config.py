@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,6 +17,7 @@ from ganzoo.errors import GanzooError, did_you_mean
 RECIPE_GROUP = "ganzoo.recipes"
 
 Model = TypeVar("Model", bound=BaseModel)
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Settings(BaseModel):
@@ -86,7 +88,7 @@ class Optimizer(_Settings):
 
     name: Literal["adam", "adamw"] = "adam"
     lr: float = Field(default=1e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[DecayRate, DecayRate] = (0.5, 0.999)
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
 
@@ -343,6 +345,17 @@ def parse_recipe(record: Mapping[str, Any], source: str) -> Recipe:
     return validated(Recipe, record, source)
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, _ in node.value:
+            if key.value != "<<" and own.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads a YAML mapping.
 
@@ -350,8 +363,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         GanzooError: Not YAML, or not a mapping.
     """
     try:
-        record = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        record = yaml.load(path.read_text(), _StrictLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise GanzooError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(record, dict):
         raise GanzooError(f"{path} must hold a mapping of keys to values.")
@@ -365,7 +378,7 @@ def validated(model: type[Model], record: Any, source: str, known_keys: Iterable
         GanzooError: An unknown key or a value of the wrong kind.
     """
     try:
-        return model.model_validate(record)
+        built = model.model_validate(record)
     except ValidationError as error:
         # A list with a wrong item is also reported as too short, which it is not.
         found = [problem for problem in error.errors() if problem["type"] != "too_short" or not problem["input"]]
@@ -373,6 +386,18 @@ def validated(model: type[Model], record: Any, source: str, known_keys: Iterable
         problems = [_in_words(problem["loc"], problem["type"], problem["msg"], known) for problem in found]
         text = "; ".join(problems)
         raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
+    if infinite := [place for place, value in _numbers(built.model_dump()) if not math.isfinite(value)]:
+        raise GanzooError(f"{source}: {', '.join(infinite)}: numbers must be finite.")
+    return built
+
+
+def _numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every float in a record, with its place."""
+    if isinstance(value, float):
+        yield place, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items:
+        yield from _numbers(item, f"{place}.{key}" if place else str(key))
 
 
 def _in_words(location: tuple[int | str, ...], kind: str, message: str, known_keys: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -104,10 +105,10 @@ def with_epochs(recipe: Recipe, epochs: float) -> Recipe:
     """The recipe for ``epochs`` passes in all, shared by its stages as their lengths.
 
     Raises:
-        GanzooError: ``epochs`` is not positive.
+        GanzooError: ``epochs`` is not positive and finite.
     """
-    if not epochs > 0:
-        raise GanzooError(f"--epochs must be positive, not {epochs:g}.")
+    if not 0 < epochs < math.inf:
+        raise GanzooError(f"--epochs must be positive and finite, not {epochs:g}.")
     lengths = [stage.epochs or stage.images or 0.0 for stage in recipe.stages]
     stages = tuple(
         stage.model_copy(update={"epochs": epochs * length / sum(lengths), "images": None})

@@ -34,6 +34,7 @@ def invoke(*arguments: str) -> int:
         (("data", "check", "fer4", "--data-root", "nowhere"), "nowhere"),
         (("evaluate", "nowhere"), "is not a run"),
         (("compare", "nowhere"), "nowhere"),
+        (("show", "x" * 400), "File name too long"),
         (("list", "recipes", "--plugin", "nowhere.py"), "nowhere.py does not exist"),
     ],
 )

@@ -148,7 +148,14 @@ def test_recipes_are_read_from_a_file_and_called_after_it(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [1", "not valid YAML"), ("- a\n- b", "must hold a mapping"), ("", "must hold a mapping"), ("\x00", "not valid YAML")],
+    [
+        ("a: [1", "not valid YAML"),
+        ("- a\n- b", "must hold a mapping"),
+        ("", "must hold a mapping"),
+        ("\x00", "not valid YAML"),
+        ("a: {b: 1, b: 2}", "the key 'b' stands twice"),
+        ("[" * 3000 + "]" * 3000, "not valid YAML"),
+    ],
 )
 def test_a_file_that_is_no_recipe_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "bad.yaml"
@@ -272,6 +279,10 @@ def test_changes_apply_in_order_and_on_top_of_a_preset() -> None:
         ("epochs=-1", "stages.0.epochs: input should be greater than 0"),
         ("epochs=many", "stages.0.epochs: input should be a valid number"),
         ("optimizer.betas=[0", "'\\[0' is not a YAML value"),
+        ("optimizer.betas=[0.5, 1]", "optimizer.betas.1: input should be less than 1"),
+        ("optimizer.lr=.inf", "optimizer.lr: numbers must be finite"),
+        ("terms.cycle.weight=.nan", r"stages\.0\.phases\.1\.terms\.cycle\.weight: numbers must be finite"),
+        ("terms.gradient_penalty.center=.nan", r"terms\.gradient_penalty\.center: numbers must be finite"),
     ],
 )
 def test_a_wrong_change_is_refused(change: str, message: str) -> None:
@@ -290,8 +301,9 @@ def test_epochs_are_shared_by_the_stages() -> None:
     after = with_epochs(parse_recipe(record, "test"), 4)
     assert [stage.epochs for stage in after.stages] == [1, 3]
     assert with_epochs(apply_preset(load_recipe("stargan"), _quick()), 0.5).stages[0].epochs == 0.5
-    with pytest.raises(GanzooError, match="--epochs must be positive, not 0"):
-        with_epochs(after, 0)
+    for wrong in (0, float("inf"), float("nan")):
+        with pytest.raises(GanzooError, match=f"--epochs must be positive and finite, not {wrong}"):
+            with_epochs(after, wrong)
 
 
 def _run_config(recipe: Recipe, **changes: Any) -> RunConfig:

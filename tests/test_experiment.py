@@ -22,7 +22,7 @@ from ganzoo.compare.comparison import compare_runs
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.experiment import RunOptions, RunResult
 from ganzoo.runs.folder import RunFolder
-from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint
+from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
 TINY = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width=4", "batch_size=8")
 
@@ -315,3 +315,12 @@ def wait_for_checkpoint(results: Path, process: subprocess.Popen[bytes]) -> RunF
             return RunFolder(path.parents[1])
         time.sleep(0.01)
     raise AssertionError("no checkpoint was written in time")
+
+
+def test_a_checkpoint_of_another_model_is_refused_in_words(tmp_path: Path) -> None:
+    checkpoint = tiny_run(tmp_path).folder / "checkpoints" / "last.pt"
+    state = load_checkpoint(checkpoint)
+    del state["networks"]["generator"]
+    save_checkpoint(checkpoint, state)
+    with pytest.raises(GanzooError, match=r"last\.pt is not a checkpoint of this run \('generator'\); '--if-exists overwrite'"):
+        tiny_run(tmp_path, images=320, extend=True)

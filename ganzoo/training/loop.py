@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from ganzoo.errors import DivergedError
+from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.reporting import Reporter, Task
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import Progress
@@ -56,11 +56,21 @@ class TrainingLoop:
         self._saved_at = time.monotonic()
 
     def resume(self) -> bool:
-        """Goes back to the latest checkpoint, if there is one."""
+        """Goes back to the latest checkpoint, if there is one.
+
+        Raises:
+            GanzooError: It cannot be read, or is not of this recipe.
+        """
         path = checkpoint_path(self.folder)
         if not path.is_file():
             return False
-        self.trainer.load_state(load_checkpoint(path))
+        try:
+            self.trainer.load_state(load_checkpoint(path))
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise GanzooError(
+                f"{path} is not a checkpoint of this run ({reason}); '--if-exists overwrite' starts the run anew."
+            ) from error
         return True
 
     def train(self, deadline: float | None = None) -> str | None:
