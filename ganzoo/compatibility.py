@@ -129,6 +129,7 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "label_encoder": ("generator", lambda spec: "class_logits" in spec.gives, "a generator with a label encoder"),
     "style": ("generator", lambda spec: "style" in spec.gives, "a generator that works with styles"),
     "fake_again": ("generator", lambda spec: "style" in spec.gives, "a generator that works with styles"),
+    "source": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
     "attention": ("generator", lambda spec: "attention" in spec.gives, "a generator that blends by an attention mask"),
     "action_units": (
         "discriminator",
@@ -136,6 +137,7 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
         "a discriminator that measures action units; this one does not",
     ),
     "scores": ("discriminator", lambda spec: "scores" in spec.gives, "a discriminator that scores realness"),
+    "features": ("discriminator", lambda spec: True, ""),
     "class_logits": (
         "discriminator",
         lambda spec: "class_logits" in spec.gives,

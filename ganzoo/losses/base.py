@@ -32,10 +32,12 @@ Need = Literal[
     "action_units",
     "condition",
     "input_gradient",
+    "features",
+    "source",
 ]
 """What a term needs of the networks: images of the generator, its attention masks, latents, styles, label encoder; a
 discriminator, one with a classifier, one that measures action units, one that reads the condition, one whose output for an
-image depends on that image alone."""
+image depends on that image alone, its layers' features; a generator whose images have a source."""
 
 
 class StepContext(Protocol):
@@ -84,6 +86,10 @@ class StepContext(Protocol):
 
         ``mismatched`` are the real images with a wrong expression.
         """
+        ...
+
+    def features(self, of: Generated | Literal["real"]) -> tuple[Tensor, ...]:
+        """What the discriminator's layers, but for the first, are fed with as it judges ``of``: float ``(N, ...)`` each."""
         ...
 
     def discriminate(self, images: Tensor, like: Generated | Literal["real"]) -> DiscriminatorOutput:

@@ -31,6 +31,8 @@ class Demand(NamedTuple):
 DEMANDS = [
     Demand("cycle", "generator", lambda g, d: g.takes_image, "a generator that translates images"),
     Demand("self_reconstruction", "generator", lambda g, d: g.takes_image, "a generator that translates images"),
+    Demand("identity", "generator", lambda g, d: g.takes_image, "a generator that translates images"),
+    Demand("feature_matching", "generator", lambda g, d: True, ""),
     Demand("attention_norm", "generator", lambda g, d: "attention" in g.gives, "an attention mask"),
     Demand("latent_regression", "generator", lambda g, d: "latent" in g.gives, "encodes a face"),
     Demand("label_encoding", "generator", lambda g, d: "class_logits" in g.gives, "a label encoder"),
