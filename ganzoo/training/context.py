@@ -13,11 +13,14 @@ from ganzoo.data.conditions import Condition, uniform_other
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, Side
 from ganzoo.models.base import (
+    CODE_SIZE,
     ConditionView,
     Discriminator,
     DiscriminatorOutput,
     Generator,
     GeneratorOutput,
+    LabelEncodingGenerator,
+    LatentDiscriminator,
     LatentGenerator,
     StyledGenerator,
 )
@@ -72,6 +75,7 @@ class StepContext:
         self.num_classes, self.random = num_classes, random
         self._units, self._keep_features = units, keep_features
         self._sampled_noise: Tensor | None = None
+        self._intensities: Tensor | None = None
         self._style_from: StyleFrom = "noise"
         self._style_draws: dict[tuple[StyleFrom, int], Tensor] = {}
         self.side: Side = "discriminator"
@@ -113,7 +117,17 @@ class StepContext:
 
     def classified(self, of: Generated | Literal["real"]) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
-        return self._latent_generator().classify(self.real if of == "real" else self.generated(of).image)
+        assert isinstance(self.generator, LabelEncodingGenerator), "its spec promises class logits"
+        return self.generator.classify(self.real if of == "real" else self.generated(of).image)
+
+    def latent_scores(self, of: Literal["real", "prior"]) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        assert isinstance(self.discriminator, LatentDiscriminator), "its spec promises scores of latents"
+        if of == "prior":
+            return self.discriminator.judge_latent(self.noise())
+        with torch.set_grad_enabled(self.side == "generator"):
+            latent = self.encoded("real")
+        return self.discriminator.judge_latent(latent)
 
     def style_of(self, of: Generated) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -125,6 +139,13 @@ class StepContext:
         if self._units is None:
             raise GanzooError("Action units are asked for, but the data give none.")
         return self._units[0 if of == "source" else 1]
+
+    def code(self, of: Role) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        if self._intensities is None:
+            self._intensities = self.uniform(len(self.real), CODE_SIZE)
+        labels = self.source_labels if of == "source" else self.target_labels
+        return Condition(labels, labels, self.num_classes).view("code") * self._intensities.repeat(1, self.num_classes)
 
     def scores(self, of: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -232,6 +253,8 @@ class StepContext:
         """What is asked of faces that have the expressions ``of``."""
         if view == "action_units":
             return self.action_units(wanted)
+        if view == "code":
+            return self.code(wanted)
         labels = {"source": self.source_labels, "target": self.target_labels}
         return Condition(labels[wanted], labels[of], self.num_classes).view(view)
 

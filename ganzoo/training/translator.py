@@ -89,9 +89,9 @@ class GeneratorTranslator:
             return wanted
         if not spec.continuous:
             raise GanzooError(f"This generator knows whole expressions only: the intensity must be 1, not {intensity:g}.")
-        if source is None and view != "action_units":
+        if source is None and view not in ("action_units", "code"):
             raise GanzooError("An intensity lies between two expressions: give the present one as source=.")
-        # No action units at all is a neutral face.
+        # No action units at all, or a code of zeros, is a face without expression.
         present = torch.zeros_like(wanted) if source is None else self._view(view, source, source)
         return present + intensity * (wanted - present)
 
