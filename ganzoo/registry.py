@@ -278,5 +278,6 @@ METRICS: Registry[type[Metric]] = Registry(
         "l1_self": "ganzoo.evaluation.identity",
         "l1_edit": "ganzoo.evaluation.identity",
         "l1_paired": "ganzoo.evaluation.identity",
+        "diversity": "ganzoo.evaluation.diversity",
     },
 )
