@@ -125,9 +125,8 @@ class StepContext:
         assert isinstance(self.discriminator, LatentDiscriminator), "its spec promises scores of latents"
         if of == "prior":
             return self.discriminator.judge_latent(self.noise())
-        with torch.set_grad_enabled(self.side == "generator"):
-            latent = self.encoded("real")
-        return self.discriminator.judge_latent(latent)
+        latent = self.encoded("real")
+        return self.discriminator.judge_latent(latent if self.side == "generator" else latent.detach())
 
     def style_of(self, of: Generated) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
