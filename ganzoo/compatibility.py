@@ -114,6 +114,10 @@ def _term_problems(name: str, term: LossTerm, phase: Phase, specs: dict[str, Any
         role, met, reason = _NEEDS[need]
         if role in specs and not met(specs[role]):
             yield f"term '{name}' needs {reason}"
+    if "latent_scores" in term.needs(phase.side) and specs.keys() >= set(NETWORKS):
+        made, judged = specs["generator"].noise_size, specs["discriminator"].latent_size
+        if judged and made != judged:
+            yield f"term '{name}' needs latents of {judged} numbers, which the discriminator judges; the generator's have {made}"
 
 
 def _is_translator(spec: GeneratorSpec) -> bool:
@@ -129,6 +133,7 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "label_encoder": ("generator", lambda spec: "class_logits" in spec.gives, "a generator with a label encoder"),
     "style": ("generator", lambda spec: "style" in spec.gives, "a generator that works with styles"),
     "fake_again": ("generator", lambda spec: "style" in spec.gives, "a generator that works with styles"),
+    "source": ("generator", _is_translator, "a generator that translates images; this one starts from noise"),
     "attention": ("generator", lambda spec: "attention" in spec.gives, "a generator that blends by an attention mask"),
     "action_units": (
         "discriminator",
@@ -136,6 +141,10 @@ _NEEDS: dict[str, tuple[str, Callable[[Any], bool], str]] = {
         "a discriminator that measures action units; this one does not",
     ),
     "scores": ("discriminator", lambda spec: "scores" in spec.gives, "a discriminator that scores realness"),
+    "features": ("discriminator", lambda spec: True, ""),
+    "code": ("generator", lambda spec: spec.condition == "code", "a generator that is told an expression code"),
+    "code_estimate": ("discriminator", lambda spec: "code" in spec.gives, "a discriminator that measures expression codes"),
+    "latent_scores": ("discriminator", lambda spec: "latent_scores" in spec.gives, "a discriminator that judges latents"),
     "class_logits": (
         "discriminator",
         lambda spec: "class_logits" in spec.gives,

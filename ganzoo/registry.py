@@ -205,6 +205,7 @@ GENERATORS: Registry[type[Generator]] = Registry(
         "acgan": "ganzoo.models.acgan",
         "attgan": "ganzoo.models.attgan",
         "stgan": "ganzoo.models.stgan",
+        "exprgan": "ganzoo.models.exprgan",
     },
 )
 DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
@@ -221,6 +222,7 @@ DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
         "projection": "ganzoo.models.sngan",
         "acgan": "ganzoo.models.acgan",
         "attgan": "ganzoo.models.attgan",
+        "exprgan": "ganzoo.models.exprgan",
     },
 )
 LOSSES: Registry[Callable[..., LossTerm]] = Registry(
@@ -243,6 +245,12 @@ LOSSES: Registry[Callable[..., LossTerm]] = Registry(
         "null_class": "ganzoo.losses.condition",
         "attention_norm": "ganzoo.losses.mask",
         "attention_smoothness": "ganzoo.losses.mask",
+        "code_regression": "ganzoo.losses.condition",
+        "latent_adversarial": "ganzoo.losses.latent",
+        "total_variation": "ganzoo.losses.content",
+        "feature_matching": "ganzoo.losses.features",
+        "perceptual": "ganzoo.losses.features",
+        "identity": "ganzoo.losses.features",
         "cycle": "ganzoo.losses.content",
         "self_reconstruction": "ganzoo.losses.content",
     },
@@ -270,5 +278,6 @@ METRICS: Registry[type[Metric]] = Registry(
         "l1_self": "ganzoo.evaluation.identity",
         "l1_edit": "ganzoo.evaluation.identity",
         "l1_paired": "ganzoo.evaluation.identity",
+        "diversity": "ganzoo.evaluation.diversity",
     },
 )

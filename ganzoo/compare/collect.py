@@ -155,6 +155,6 @@ def _run_columns(results: Path, run: ScoredRun) -> tuple[object, ...]:
     return (
         plain(info.data.name), plain(info.recipe), run.label, run.origin, plain(info.fingerprint), info.seed, info.status,
         info.preset, run.metrics.fingerprint, info.parameters.get("generator"), info.macs_per_image, progress.train_seconds,
-        progress.images_per_second, progress.updates.get("generator", 0), progress.images_seen, progress.epochs,
+        progress.images_per_second, progress.generator_updates, progress.images_seen, progress.epochs,
         plain(info.environment.device), run.folder.path.relative_to(results).as_posix(),
     )  # fmt: skip

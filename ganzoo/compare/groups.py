@@ -15,7 +15,7 @@ from ganzoo.runs.schema import MetricInfo, MetricsFile, RunInfo
 
 SHORT = 8
 """Characters of a fingerprint that are shown."""
-METRIC_ORDER = ("fid", "fd_judge", "acc", "l1_cycle", "l1_self", "l1_edit", "l1_paired")
+METRIC_ORDER = ("fid", "fd_judge", "acc", "l1_cycle", "l1_self", "l1_edit", "l1_paired", "diversity")
 
 
 @dataclass(frozen=True)

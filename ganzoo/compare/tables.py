@@ -272,7 +272,7 @@ def _cost(runs: Sequence[ScoredRun]) -> tuple[str, ...]:
         _scaled(fmean(macs)) if macs else MISSING,
         _duration(fmean(info.progress.train_seconds for info in infos)),
         f"{fmean(rates):,.0f}" if fmean(rates) >= 10 else f"{fmean(rates):.1f}",
-        f"{fmean(info.progress.updates.get('generator', 0) for info in infos):,.0f}",
+        f"{fmean(info.progress.generator_updates for info in infos):,.0f}",
         f"{fmean(info.progress.images_seen for info in infos):,.0f}",
         f"{fmean(info.progress.epochs for info in infos):.4g}",
     )

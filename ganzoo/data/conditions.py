@@ -16,6 +16,9 @@ from ganzoo.errors import GanzooError
 _WEAKEST_TARGET = 0.5
 _TARGET_NOISE = 0.1
 
+CODE_SIZE = 5
+"""Length of a class's block in an expression code, as ``ganzoo.models.base`` has it for networks."""
+
 
 class Condition(NamedTuple):
     """A wanted expression, for faces whose present expression is known.
@@ -35,7 +38,8 @@ class Condition(NamedTuple):
 
         Args:
             name: ``onehot`` float ``(N, K)`` in {0, 1}; ``signed`` float ``(N, K)`` in {-1, 1}; ``difference`` (target minus
-                source one-hot) float ``(N, K)`` in {-1, 0, 1}; ``index`` int64 ``(N,)``.
+                source one-hot) float ``(N, K)`` in {-1, 0, 1}; ``index`` int64 ``(N,)``; ``code`` at full intensity, float
+                ``(N, 5 K)`` in {-1, 1}, the target's five numbers 1 and all others -1.
 
         Raises:
             GanzooError: No such view.
@@ -47,9 +51,11 @@ class Condition(NamedTuple):
             return target
         if name == "signed":
             return 2 * target - 1
+        if name == "code":
+            return (2 * target - 1).repeat_interleave(CODE_SIZE, dim=1)
         if name == "difference":
             return target - one_hot(self.source, self.num_classes).float()
-        raise GanzooError(f"There is no view '{name}' of a condition. Known: onehot, signed, difference, index.")
+        raise GanzooError(f"There is no view '{name}' of a condition. Known: onehot, signed, difference, index, code.")
 
 
 def without_prototype(class_names: Sequence[str]) -> list[str]:

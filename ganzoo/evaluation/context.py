@@ -12,7 +12,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.evaluation.backbones import BACKBONES, NO_JUDGES, Judges, JudgeVotes
 from ganzoo.evaluation.features import Backbone, Faces, FeatureStore, NotAvailable, Pool
 from ganzoo.evaluation.grid import Grid, class_counts, content_ranks, first_of_each_class, off_diagonal_grid
-from ganzoo.evaluation.rows import Row
+from ganzoo.evaluation.rows import VARIED_SOURCES, Row
 from ganzoo.evaluation.settings import EvaluationSettings
 from ganzoo.evaluation.translate import Progress
 
@@ -84,6 +84,13 @@ class EvaluationContext:
     def source_of_pair(self) -> Faces:
         """The untouched source of each pair, ``(P,)``, with the class that it is to be given."""
         return Faces(self.split_pool, self.source_index[self.grid.position], self.grid.target)
+
+    @cached_property
+    def varied_pairs(self) -> Tensor:
+        """Pairs of the grid whose translations are made several times: those of a few sources of each class, int64 ``(V,)``."""
+        ranks = self.ranks[self.source_index]
+        chosen = first_of_each_class(self.labels, ranks, VARIED_SOURCES, self.num_classes)
+        return torch.isin(self.grid.position, chosen).nonzero().squeeze(1)
 
     @cached_property
     def counterfactuals(self) -> Faces:

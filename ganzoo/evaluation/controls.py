@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.features import Faces, Pool
-from ganzoo.evaluation.rows import MODEL, Row
-from ganzoo.evaluation.translate import Translator, translate
+from ganzoo.evaluation.rows import DRAWS, MODEL, Row
+from ganzoo.evaluation.translate import Translator, has_variants, translate
 
 NOISE_TO_IMAGE = "the generator takes no source face (noise to image)"
+ONE_ANSWER = "the generator has neither styles nor noise: one face for each source and expression"
 REAL_FACES = "real faces are not translations"
 
 
@@ -42,6 +43,8 @@ class ModelRow(PairedRow):
         super().__init__(context)
         self.translator = translator
         self.lacks = {} if translator.takes_image else dict.fromkeys(("sources", "selfs", "cycles"), NOISE_TO_IMAGE)
+        if not has_variants(translator):
+            self.lacks["variants"] = ONE_ANSWER
 
     @cached_property
     def faces(self) -> Faces:
@@ -58,13 +61,22 @@ class ModelRow(PairedRow):
         grid = self.context.grid
         return self._translate("translate back", self.faces, grid.target, grid.source)
 
-    def _translate(self, task: str, start: Faces, source: Tensor, target: Tensor) -> Faces:
+    @cached_property
+    def variants(self) -> tuple[Faces, ...]:
+        grid, pairs = self.context.grid, self.context.varied_pairs
+        sources, targets = self.context.source_of_pair.take(pairs), grid.target[pairs]
+        # Small numbers, none twice: torch's generators on the CPU read the lower 32 bits of a seed alone.
+        seeds = (sources.index * self.context.num_classes + targets) * DRAWS
+        return tuple(self._translate("styles", sources, grid.source[pairs], targets, seeds + draw) for draw in range(DRAWS))
+
+    def _translate(self, task: str, start: Faces, source: Tensor, target: Tensor, seeds: Tensor | None = None) -> Faces:
         images = translate(
             self.translator,
             start.pool.images,
             source,
             target,
             index=start.index,
+            seeds=seeds,
             batch_size=self.context.settings.batch_size,
             device=self.context.device,
             progress=self.context.progress,

@@ -26,14 +26,15 @@ def mean_absolute_difference(first: Faces, second: Faces) -> Tensor:
     return torch.cat(levels).double() / (255 * first.pool.images[0].numel())
 
 
-def _by_class(values: Tensor, labels: Tensor) -> dict[int, float]:
+def by_class(values: Tensor, labels: Tensor) -> dict[int, float]:
+    """Means of ``values`` ``(M,)`` by the class of each, int64 ``(M,)``."""
     return {int(label): float(values[labels == label].mean()) for label in torch.unique(labels)}
 
 
 def _of_pairs(column: str, first: Faces, second: Faces, context: EvaluationContext) -> MetricResult:
     """Plain mean over all pairs of the grid, and by target class."""
     values = mean_absolute_difference(first, second)
-    return MetricResult(float(values.mean()), per_class=_by_class(values, context.grid.target), per_pair={column: values})
+    return MetricResult(float(values.mean()), per_class=by_class(values, context.grid.target), per_pair={column: values})
 
 
 @METRICS.register("l1_cycle")
@@ -56,7 +57,7 @@ class L1Self(Metric):
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         values = mean_absolute_difference(row.selfs, context.source_faces)
-        return MetricResult(float(values.mean()), per_class=_by_class(values, context.labels), per_source={"l1_self": values})
+        return MetricResult(float(values.mean()), per_class=by_class(values, context.labels), per_source={"l1_self": values})
 
 
 @METRICS.register("l1_edit")

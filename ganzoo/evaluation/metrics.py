@@ -63,8 +63,8 @@ class Metric(ABC):
         needs: What it reads, so that nothing is made in vain and what is missing has a reason: ``"faces"`` (labelled faces,
             which every row has), ``"translations"`` (one face for each pair of the grid), ``"sources"`` (faces that the
             row's faces were made from), ``"selfs"`` (sources with their own class as target), ``"cycles"``,
-            ``"counterfactuals"`` (true answers), ``"votes"`` (judges), and ``"features:NAME"`` (an equal number of faces of
-            each class as seen by the backbone NAME).
+            ``"variants"`` (several faces for each of some pairs), ``"counterfactuals"`` (true answers), ``"votes"``
+            (judges), and ``"features:NAME"`` (an equal number of faces of each class as seen by the backbone NAME).
     """
 
     info: ClassVar[MetricInfo]

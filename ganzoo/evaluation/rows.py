@@ -11,6 +11,8 @@ from ganzoo.evaluation.features import Faces, NotAvailable
 
 MODEL = "model"
 """Name of the row that is scored; every other row is a control."""
+VARIED_SOURCES, DRAWS = 8, 6
+"""Sources of each class, at most, whose translations are made in several styles or from several draws of noise; and how many."""
 
 
 class Row(ABC):
@@ -43,3 +45,8 @@ class Row(ABC):
     def cycles(self) -> Faces:
         """Each of ``faces`` asked to go back to the class of its source, ``(P,)``."""
         raise NotAvailable(self.lacks.get("cycles", f"'{self.name}' has no such faces"))
+
+    @property
+    def variants(self) -> tuple[Faces, ...]:
+        """Some pairs of the grid, ``(V,)``, ``DRAWS`` times over: each time in other styles, or from other noise."""
+        raise NotAvailable(self.lacks.get("variants", f"'{self.name}' has one face for each pair"))

@@ -17,7 +17,8 @@ from ganzoo.evaluation.features import NotAvailable
 from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
 from ganzoo.evaluation.judge_training import DEFAULT_MINUTES, train_judges
-from ganzoo.evaluation.translate import Translator
+from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
+from ganzoo.evaluation.translate import Translator, has_variants
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder, write_atomically, write_json
 
@@ -69,8 +70,11 @@ class Scorer:
         began = time.perf_counter()
         translator(images, labels, labels)
         per_image = (time.perf_counter() - began) / count
-        passes = sources * (2 * (self.dataset.num_classes - 1) + 1)
-        inception = 2 * sources * (self.dataset.num_classes - 1) / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0
+        classes = self.dataset.num_classes
+        passes = sources * (2 * (classes - 1) + 1)
+        if has_variants(translator):
+            passes += min(sources, VARIED_SOURCES * classes) * (classes - 1) * DRAWS
+        inception = 2 * sources * (classes - 1) / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0
         return OVERHEAD_SECONDS + passes * per_image + inception
 
     def score(self, translator: Translator, folder: RunFolder) -> float:

@@ -6,7 +6,7 @@ Every metric reads those bytes, so that none sees more than a picture file would
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -37,6 +37,27 @@ class Translator(Protocol):
         ...
 
 
+@runtime_checkable
+class VaryingTranslator(Translator, Protocol):
+    """A translator whose generator may have more than one answer for a face: other styles, or other noise.
+
+    Attributes:
+        varies: Whether it has.
+    """
+
+    @property
+    def varies(self) -> bool: ...
+
+    def vary(self, images: Tensor, source: Tensor, target: Tensor, seeds: Tensor, /) -> Tensor:
+        """As a call, with the style or noise of each face drawn from a seed of its own, int64 ``(N,)``, and from nothing else."""
+        ...
+
+
+def has_variants(translator: Translator) -> bool:
+    """Whether a translator has several answers for one face and expression."""
+    return isinstance(translator, VaryingTranslator) and translator.varies
+
+
 def translate(
     translator: Translator,
     images: Tensor,
@@ -44,6 +65,7 @@ def translate(
     target: Tensor,
     *,
     index: Tensor | None = None,
+    seeds: Tensor | None = None,
     batch_size: int = 128,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
@@ -57,6 +79,8 @@ def translate(
         source: Present class, int64 ``(N,)``.
         target: Wanted class, int64 ``(N,)``.
         index: Which of ``images`` to translate, int64 ``(N,)``; all in turn where left out.
+        seeds: Where each face's style or noise comes from, int64 ``(N,)``, for a translator that varies; its usual answer
+            where left out.
         batch_size: Faces at once.
         device: Where the translator works.
         progress: Told after every batch.
@@ -74,7 +98,12 @@ def translate(
         for first in range(0, len(index), batch_size):
             part = slice(first, first + batch_size)
             batch = to_minus1_1(images[index[part]].to(device))
-            output = translator(batch, source[part].to(device), target[part].to(device))
+            asked = batch, source[part].to(device), target[part].to(device)
+            if seeds is None:
+                output = translator(*asked)
+            else:
+                assert isinstance(translator, VaryingTranslator), "only what varies is given seeds"
+                output = translator.vary(*asked, seeds[part])
             _check(output, batch)
             faces[part] = to_uint8(output).cpu()
             if progress:

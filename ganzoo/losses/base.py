@@ -32,10 +32,16 @@ Need = Literal[
     "action_units",
     "condition",
     "input_gradient",
+    "features",
+    "source",
+    "code",
+    "code_estimate",
+    "latent_scores",
 ]
 """What a term needs of the networks: images of the generator, its attention masks, latents, styles, label encoder; a
 discriminator, one with a classifier, one that measures action units, one that reads the condition, one whose output for an
-image depends on that image alone."""
+image depends on that image alone, its layers' features; a generator whose images have a source, or that is told expression
+codes; a discriminator that measures those, or that judges latents."""
 
 
 class StepContext(Protocol):
@@ -48,12 +54,14 @@ class StepContext(Protocol):
         real: Source images, float ``(N, C, H, W)`` in [-1, 1].
         source_labels: Expression of each source, int64 ``(N,)``.
         target_labels: Wanted expression, int64 ``(N,)``.
+        num_classes: K.
     """
 
     side: Side
     real: Tensor
     source_labels: Tensor
     target_labels: Tensor
+    num_classes: int
 
     def generated(self, which: Generated) -> GeneratorOutput:
         """The generator's output: G(x, target) for ``fake`` and so on."""
@@ -79,11 +87,29 @@ class StepContext(Protocol):
         """Action units of the source faces, or those wanted: float32 ``(N, 17)`` in [0, 1]."""
         ...
 
+    def code(self, of: Literal["source", "target"]) -> Tensor:
+        """Expression code of the sources or of the targets, at a random intensity: float ``(N, K * CODE_SIZE)`` in [-1, 1].
+
+        The intensities of a face, one for each number of a class's block, stay the same throughout the batch.
+        """
+        ...
+
+    def latent_scores(self, of: Literal["real", "prior"]) -> Tensor:
+        """The discriminator's realness logits ``(N, 1)`` of the real images' latents, or of ``noise``.
+
+        On the discriminator's side the latents carry no graph to the generator.
+        """
+        ...
+
     def scores(self, of: Generated | Literal["real", "mismatched"]) -> DiscriminatorOutput:
         """The discriminator's output for real or generated images, each with the condition it should have.
 
         ``mismatched`` are the real images with a wrong expression.
         """
+        ...
+
+    def features(self, of: Generated | Literal["real"]) -> tuple[Tensor, ...]:
+        """What the discriminator's layers, but for the first, are fed with as it judges ``of``: float ``(N, ...)`` each."""
         ...
 
     def discriminate(self, images: Tensor, like: Generated | Literal["real"]) -> DiscriminatorOutput:

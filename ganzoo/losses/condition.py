@@ -12,6 +12,7 @@ from ganzoo.losses.base import BOTH, Need, Side, StepContext
 from ganzoo.registry import LOSSES
 
 ClassificationForm = Literal["softmax", "binary"]
+CodedImage = Literal["fake", "cycle", "self_reconstruction", "sample"]
 
 
 @LOSSES.register("classification")
@@ -64,6 +65,35 @@ class ActionUnitRegression:
         if estimate is None:
             raise GanzooError("The discriminator's spec promises action_units, but its output has none.")
         return mse_loss(estimate.float(), context.action_units("target" if of_generator else "source"))
+
+
+@LOSSES.register("code_regression")
+class CodeRegression:
+    """Σ over classes k of E(Q_k(G(x, c)) - c_k)²: how a face shows its code can be read off it (ExprGAN, arXiv 1709.03842).
+
+    The mean runs over the batch and a class's block. Both players minimise it: the discriminator, whose regulariser Q is, and the
+    generator; for each it is a bound on the mutual information of code and image (InfoGAN, arXiv 1606.03657).
+
+    Args:
+        image: Generated image that Q reads: ``fake``, ``cycle``, ``self_reconstruction`` or ``sample``.
+    """
+
+    sides: ClassVar[frozenset[Side]] = BOTH
+
+    def __init__(self, image: CodedImage = "fake") -> None:
+        if image not in get_args(CodedImage):
+            raise GanzooError(f"code_regression reads {', '.join(get_args(CodedImage))}, not '{image}'.")
+        self.image = image
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"code", "code_estimate", self.image})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        estimate = context.scores(self.image).code
+        if estimate is None:
+            raise GanzooError("The discriminator's spec promises a code, but its output has none.")
+        wanted = context.code("target" if self.image in ("fake", "sample") else "source")
+        return context.num_classes * mse_loss(estimate.float(), wanted)
 
 
 @LOSSES.register("null_class")

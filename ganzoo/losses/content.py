@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
+from ganzoo.errors import GanzooError
 from ganzoo.losses.base import GENERATOR, Generated, Need, Side, StepContext
 from ganzoo.registry import LOSSES
 
@@ -36,3 +37,26 @@ class SelfReconstruction(_Reconstruction):
     """E|x - G(x, source)|: asked for the expression it has, a face comes back (AttGAN, arXiv 1711.10678)."""
 
     image: ClassVar[Generated] = "self_reconstruction"
+
+
+@LOSSES.register("total_variation")
+class TotalVariation:
+    """Mean of (dy)² across plus mean of (dy)² down, y a generated image: neighbours are alike (ExprGAN, arXiv 1709.03842).
+
+    Args:
+        image: Generated image, such as ``fake`` or ``self_reconstruction``.
+    """
+
+    sides: ClassVar[frozenset[Side]] = GENERATOR
+
+    def __init__(self, image: Generated = "fake") -> None:
+        if image not in get_args(Generated):
+            raise GanzooError(f"total_variation knows no image '{image}'. Known: {', '.join(get_args(Generated))}.")
+        self.image = image
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({self.image})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        image = context.generated(self.image).image.float()
+        return image.diff(dim=3).square().mean() + image.diff(dim=2).square().mean()

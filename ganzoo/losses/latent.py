@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, l1_loss, mse_loss, one_hot
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.base import GENERATOR, Need, Side, StepContext
+from ganzoo.losses.adversarial import adversarial_form
+from ganzoo.losses.base import BOTH, GENERATOR, Need, Side, StepContext
 from ganzoo.registry import LOSSES
 
 
@@ -36,6 +37,31 @@ class LatentConsistency:
 
     def __call__(self, context: StepContext) -> Tensor:
         return l1_loss(context.encoded("fake").float(), context.encoded("real").float())
+
+
+@LOSSES.register("latent_adversarial")
+class LatentAdversarial:
+    """Latents of faces against draws of noise, so that the encoder fills the noise's range evenly (ExprGAN, arXiv 1709.03842).
+
+    To the discriminator of latents, noise z is real and E(x) generated; the encoder wants E(x) to pass.
+
+    Args:
+        loss: Form of the adversarial loss, as in ``adversarial``, but not a relativistic one.
+    """
+
+    sides: ClassVar[frozenset[Side]] = BOTH
+
+    def __init__(self, loss: str = "non_saturating") -> None:
+        self.form = adversarial_form(loss)
+
+    def needs(self, side: Side) -> frozenset[Need]:
+        return frozenset({"latent", "latent_scores"})
+
+    def __call__(self, context: StepContext) -> Tensor:
+        encoded = context.latent_scores("real").float()
+        if context.side == "generator":
+            return self.form.generator(encoded).mean()
+        return self.form.real(context.latent_scores("prior").float()).mean() + self.form.fake(encoded).mean()
 
 
 @LOSSES.register("label_encoding")

@@ -13,19 +13,23 @@ from torch import Tensor, nn
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
 
-ConditionView = Literal["onehot", "signed", "difference", "index", "action_units"]
+ConditionView = Literal["onehot", "signed", "difference", "index", "action_units", "code"]
 """How a network wants its condition: one-hot, ±1 one-hot, target minus source one-hot, each ``(N, K)``; index ``(N,)``;
-action units in [0, 1], ``(N, NUM_ACTION_UNITS)``."""
+action units in [0, 1], ``(N, NUM_ACTION_UNITS)``; expression code in [-1, 1], ``(N, K * CODE_SIZE)``: each class has a block,
+above 0 for the one shown and below for the others, and the distance from 0 is the intensity."""
 
 NUM_ACTION_UNITS = 17
 """Width of the action-unit view: the units that OpenFace measures, as in GANimation."""
+
+CODE_SIZE = 5
+"""Length of a class's block in an expression code, as in ExprGAN."""
 
 
 def condition_width(view: ConditionView | None, num_classes: int) -> int:
     """Length of the vector that a view other than ``index`` is; 0 for none."""
     if view is None:
         return 0
-    return NUM_ACTION_UNITS if view == "action_units" else num_classes
+    return {"action_units": NUM_ACTION_UNITS, "code": CODE_SIZE * num_classes}.get(view, num_classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +95,17 @@ class GeneratorSpec(NetworkSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorSpec(NetworkSpec):
-    """What a discriminator declares; ``gives`` holds ``"scores"`` and perhaps ``"class_logits"`` or ``"action_units"``."""
+    """What a discriminator declares.
+
+    ``gives`` holds ``"scores"`` and perhaps ``"class_logits"``, ``"action_units"``, ``"code"``, or, for a
+    :class:`LatentDiscriminator`, ``"latent_scores"``.
+
+    Attributes:
+        latent_size: Length of the latents it judges; 0 for none.
+    """
 
     gives: frozenset[str] = frozenset({"scores"})
+    latent_size: int = 0
 
 
 class GeneratorOutput(NamedTuple):
@@ -117,11 +129,13 @@ class DiscriminatorOutput(NamedTuple):
         scores: Realness logits ``(N, 1, h, w)`` (a patch map) or ``(N, 1)``; unbounded.
         class_logits: Class logits ``(N, K)``, where the discriminator classifies.
         action_units: Estimated action units ``(N, NUM_ACTION_UNITS)``, nominally in [0, 1], where it measures them.
+        code: Estimated expression code ``(N, K * CODE_SIZE)`` in [-1, 1], where it measures it.
     """
 
     scores: Tensor
     class_logits: Tensor | None = None
     action_units: Tensor | None = None
+    code: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -152,6 +166,10 @@ class LatentGenerator(Generator, ABC):
     @abstractmethod
     def encode(self, image: Tensor) -> Tensor:
         """Latent vectors of images ``(N, C, H, W)``: float ``(N, noise_size)``."""
+
+
+class LabelEncodingGenerator(LatentGenerator, ABC):
+    """Base of latent generators with a second encoder, of the expression."""
 
     @abstractmethod
     def classify(self, image: Tensor) -> Tensor:
@@ -189,6 +207,14 @@ class Discriminator(nn.Module):
     def __call__(self, image: Tensor, condition: Tensor | None = None) -> DiscriminatorOutput:
         output: DiscriminatorOutput = super().__call__(image) if condition is None else super().__call__(image, condition)
         return output
+
+
+class LatentDiscriminator(Discriminator, ABC):
+    """Base of discriminators that also tell the latents of faces from draws of the generator's noise."""
+
+    @abstractmethod
+    def judge_latent(self, latent: Tensor) -> Tensor:
+        """Realness logits ``(N, 1)`` of latents ``(N, latent_size)``; noise is what counts as real."""
 
 
 def create_generator(name: str, *, image_channels: int, image_size_px: int, num_classes: int, **arguments: Any) -> Generator:

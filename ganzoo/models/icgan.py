@@ -22,7 +22,7 @@ from ganzoo.models.base import (
     DiscriminatorSpec,
     GeneratorOutput,
     GeneratorSpec,
-    LatentGenerator,
+    LabelEncodingGenerator,
 )
 from ganzoo.models.blocks import initialise_dcgan, tile_condition
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
@@ -32,7 +32,7 @@ NOISE_SIZE = 100
 
 
 @GENERATORS.register("icgan")
-class IcGANGenerator(LatentGenerator):
+class IcGANGenerator(LabelEncodingGenerator):
     """Two encoders and a decoder, trained in turn: ``decoder``, ``latent_encoder``, ``label_encoder``.
 
     Args:

@@ -68,7 +68,7 @@ class Progress(_Record):
     Attributes:
         steps: Batches seen.
         images_seen: Training images seen, counted once per batch.
-        updates: Network -> optimiser steps.
+        updates: Network (or part of one, such as ``generator.decoder``) -> optimiser steps.
         epochs: Passes over the training part.
         train_seconds: Time in training steps, over all sessions of the run.
         images_per_second: ``images_seen / train_seconds``.
@@ -80,6 +80,11 @@ class Progress(_Record):
     epochs: float = 0.0
     train_seconds: float = 0.0
     images_per_second: float = 0.0
+
+    @property
+    def generator_updates(self) -> int:
+        """Optimiser steps of the generator: of its most trained part, where its parts are trained in turn."""
+        return max((count for part, count in self.updates.items() if part.split(".")[0] == "generator"), default=0)
 
 
 class RunInfo(_Record):

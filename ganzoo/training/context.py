@@ -13,14 +13,18 @@ from ganzoo.data.conditions import Condition, uniform_other
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, Side
 from ganzoo.models.base import (
+    CODE_SIZE,
     ConditionView,
     Discriminator,
     DiscriminatorOutput,
     Generator,
     GeneratorOutput,
+    LabelEncodingGenerator,
+    LatentDiscriminator,
     LatentGenerator,
     StyledGenerator,
 )
+from ganzoo.training.features import layer_inputs
 
 Role = Literal["source", "target"]
 StyleFrom = Literal["noise", "reference"]
@@ -29,10 +33,11 @@ Product = TypeVar("Product")
 
 
 class _Kept(NamedTuple):
-    """A product and the networks it came from; an update of one of them makes it stale."""
+    """A product, the networks it came from (an update of one of them makes it stale), and what their layers were fed with."""
 
     value: GeneratorOutput | DiscriminatorOutput
     networks: frozenset[str]
+    features: tuple[Tensor, ...] = ()
 
 
 class StepContext:
@@ -50,6 +55,7 @@ class StepContext:
         num_classes: K.
         random: Random generator on the images' device.
         units: Action units of the sources and of the targets, each float32 ``(N, 17)``, where a network works in them.
+        keep_features: Whether the features of the discriminator's layers will be asked for.
     """
 
     def __init__(
@@ -62,12 +68,14 @@ class StepContext:
         num_classes: int,
         random: torch.Generator,
         units: tuple[Tensor, Tensor] | None = None,
+        keep_features: bool = False,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.real, self.source_labels, self.target_labels = real, source_labels, target_labels
         self.num_classes, self.random = num_classes, random
-        self._units = units
+        self._units, self._keep_features = units, keep_features
         self._sampled_noise: Tensor | None = None
+        self._intensities: Tensor | None = None
         self._style_from: StyleFrom = "noise"
         self._style_draws: dict[tuple[StyleFrom, int], Tensor] = {}
         self.side: Side = "discriminator"
@@ -109,7 +117,16 @@ class StepContext:
 
     def classified(self, of: Generated | Literal["real"]) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
-        return self._latent_generator().classify(self.real if of == "real" else self.generated(of).image)
+        assert isinstance(self.generator, LabelEncodingGenerator), "its spec promises class logits"
+        return self.generator.classify(self.real if of == "real" else self.generated(of).image)
+
+    def latent_scores(self, of: Literal["real", "prior"]) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        assert isinstance(self.discriminator, LatentDiscriminator), "its spec promises scores of latents"
+        if of == "prior":
+            return self.discriminator.judge_latent(self.noise())
+        latent = self.encoded("real")
+        return self.discriminator.judge_latent(latent if self.side == "generator" else latent.detach())
 
     def style_of(self, of: Generated) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -122,8 +139,24 @@ class StepContext:
             raise GanzooError("Action units are asked for, but the data give none.")
         return self._units[0 if of == "source" else 1]
 
+    def code(self, of: Role) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        if self._intensities is None:
+            self._intensities = self.uniform(len(self.real), CODE_SIZE)
+        labels = self.source_labels if of == "source" else self.target_labels
+        return Condition(labels, labels, self.num_classes).view("code") * self._intensities.repeat(1, self.num_classes)
+
     def scores(self, of: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
+        value = self._judged(of).value
+        assert isinstance(value, DiscriminatorOutput)
+        return value
+
+    def features(self, of: Generated | Literal["real"]) -> tuple[Tensor, ...]:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        return self._judged(of).features
+
+    def _judged(self, of: Judged) -> _Kept:
         key = (self._named(f"scores({of})"), self.side == "generator")
         if key not in self._kept:
             if of == "real" or of == "mismatched":
@@ -131,11 +164,12 @@ class StepContext:
             else:
                 images, sources = self.generated(of).image, frozenset({"discriminator", "generator"})
             # No generator is behind real images: on its side their scores are constants, without a graph.
-            with nullcontext() if self.side == "discriminator" or "generator" in sources else torch.no_grad():
-                self._kept[key] = _Kept(self.discriminate(images, of), sources)
-        value = self._kept[key].value
-        assert isinstance(value, DiscriminatorOutput)
-        return value
+            constant = self.side == "generator" and "generator" not in sources
+            watch = layer_inputs(self.discriminator, watch=self._keep_features)
+            with torch.no_grad() if constant else nullcontext(), watch as features:
+                output = self.discriminate(images, of)
+            self._kept[key] = _Kept(output, sources, tuple(features))
+        return self._kept[key]
 
     def discriminate(self, images: Tensor, like: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -218,6 +252,8 @@ class StepContext:
         """What is asked of faces that have the expressions ``of``."""
         if view == "action_units":
             return self.action_units(wanted)
+        if view == "code":
+            return self.code(wanted)
         labels = {"source": self.source_labels, "target": self.target_labels}
         return Condition(labels[wanted], labels[of], self.num_classes).view(view)
 

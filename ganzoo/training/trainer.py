@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple, Protocol, get_args
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from ganzoo.config import Phase, Recipe, Stage
 from ganzoo.data.base import Dataset
@@ -18,9 +19,11 @@ from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
 from ganzoo.data.resident import Batch, Batches, make_batches
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Generated, LossTerm
+from ganzoo.losses.frozen import UsesFaceNetwork
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
 from ganzoo.training.context import StepContext
+from ganzoo.training.face_network import InstanceNetwork, face_network
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.optim import create_optimizers, moving_average, set_learning_rate, trained_parameters
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
@@ -66,6 +69,7 @@ class _ReadyPhase(NamedTuple):
     terms: tuple[LossTerm, ...]
     parameters: list[nn.Parameter]
     generated: frozenset[str]
+    needs: frozenset[str]
 
 
 class Trainer:
@@ -80,6 +84,7 @@ class Trainer:
         fabric: Device and precision.
         seed: Seed of targets, penalties and noise.
         action_units: Those of the data, where a network works in them.
+        training_faces: Images of the training part, uint8 ``(N, C, H, W)``, where a term describes faces by a network of them.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Trainer:
         fabric: Fabric,
         seed: int,
         action_units: ActionUnits | None = None,
+        training_faces: Tensor | None = None,
     ) -> None:
         self.recipe, self.fabric, self.num_classes = recipe, fabric, num_classes
         self.generator, self.discriminator, self.action_units = generator, discriminator, action_units
@@ -102,6 +108,7 @@ class Trainer:
         self.random = torch.Generator(fabric.device).manual_seed(derived_seed(seed, "training"))
         self.losses = LossBuffer()
         self.position = Position()
+        self.training_faces = training_faces
         self.stages = [self._ready(stage) for stage in recipe.stages]
         self.batches = [make_batches(stage.batch_size) for stage in recipe.stages]
         self.stage_steps = [
@@ -221,7 +228,9 @@ class Trainer:
         units = None
         if self.action_units is not None:
             units = self.action_units.of_faces(labels, indices), self.action_units.draw_targets(targets, self.random)
-        return StepContext(self.generator, self.discriminator, images, labels, targets, self.num_classes, self.random, units)
+        keep_features = any("features" in phase.needs for phase in self.stages[self.position.stage])
+        networks = self.generator, self.discriminator
+        return StepContext(*networks, images, labels, targets, self.num_classes, self.random, units, keep_features)
 
     def _phase_step(
         self, phase: _ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
@@ -255,12 +264,21 @@ class Trainer:
     def _ready_phase(self, phase: Phase) -> _ReadyPhase:
         terms = tuple(LOSSES.get(settings.loss_term or name)(**settings.arguments) for name, settings in phase.terms.items())
         for term in terms:
+            if isinstance(term, UsesFaceNetwork) and term.face_network is None:
+                term.face_network = self._face_network
             if isinstance(term, nn.Module):
                 term.to(self.fabric.device)
         needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
         parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
         label = "+".join(phase.update) + ("" if phase.style == "noise" else f"-{phase.style}")
-        return _ReadyPhase(phase, label, tuple(phase.terms), terms, parameters, needs & GENERATED)
+        return _ReadyPhase(phase, label, tuple(phase.terms), terms, parameters, needs & GENERATED, needs)
+
+    @cached_property
+    def _face_network(self) -> InstanceNetwork:
+        """The frozen network of the training faces, for terms that bring none."""
+        if self.training_faces is None:
+            raise GanzooError("A term describes faces by a network made from the training faces, and there are none.")
+        return face_network(self.training_faces, self.fabric.device)
 
 
 def create_trainer(
@@ -280,6 +298,7 @@ def create_trainer(
         fabric,
         seed,
         ActionUnits(dataset, device) if works_in_units else None,
+        dataset.train.images,
     )
 
 

@@ -61,23 +61,47 @@ class GeneratorTranslator:
         Raises:
             GanzooError: The generator offers no intensities or styles, or must know the present expression.
         """
+        start = images if self.takes_image else self._drawn(len(target), self._noise)
+        styles = None if style is None else self._seeded(torch.tensor([style])).expand(len(target), -1)
+        return self._run(start, self._condition(source, target, intensity), styles)
+
+    @property
+    def varies(self) -> bool:
+        """Whether one face may be given one expression in several ways: by styles, or by the noise it is drawn from."""
+        return isinstance(self.generator, StyledGenerator) or not self.takes_image
+
+    def vary(self, images: Tensor, source: Tensor | None, target: Tensor, seeds: Tensor) -> Tensor:
+        """Translates faces as a call does, each in the style, or from the noise, of its own seed.
+
+        Args:
+            images: float ``(N, C, H, W)`` in [-1, 1]; only their number matters to a generator that takes noise.
+            source: Present class, int64 ``(N,)``; None where unknown.
+            target: Wanted class, int64 ``(N,)``.
+            seeds: int64 ``(N,)``; the same seed gives the same style, whatever the other faces are.
+
+        Raises:
+            GanzooError: The generator has neither styles nor noise.
+        """
+        if not self.varies:
+            raise GanzooError("This generator has neither styles nor noise: it gives one face for each expression.")
+        noise, condition = self._seeded(seeds), self._condition(source, target, 1.0)
+        return self._run(images, condition, noise) if self.takes_image else self._run(noise, condition, None)
+
+    def _run(self, start: Tensor, condition: Tensor, styles: Tensor | None) -> Tensor:
+        """One forward pass; ``styles`` are the noise ``(N, noise_size)`` that styles are made of."""
         was_training = self.generator.training
         self.generator.eval()
-        start = images.to(self.device) if self.takes_image else self._draw(len(target))
-        condition = self._condition(source, target, intensity).to(self.device)
         with torch.inference_mode(), self.autocast():
-            output = self._generated(start, condition, style).image.float()
+            output = self._generated(start.to(self.device), condition.to(self.device), styles).image.float()
         self.generator.train(was_training)
         return output
 
-    def _generated(self, start: Tensor, condition: Tensor, style: int | None) -> GeneratorOutput:
-        if style is None:
+    def _generated(self, start: Tensor, condition: Tensor, styles: Tensor | None) -> GeneratorOutput:
+        if styles is None:
             return self.generator(start, condition)
         if not isinstance(self.generator, StyledGenerator):
             raise GanzooError("This generator has no styles: it gives one face for each expression.")
-        noise = torch.randn(1, self.generator.spec.noise_size, generator=torch.Generator().manual_seed(style))
-        noise = noise.to(self.device).expand(len(start), -1)
-        return self.generator.restyle(start, self.generator.style_from_noise(noise, condition))
+        return self.generator.restyle(start, self.generator.style_from_noise(styles.to(self.device), condition))
 
     def _condition(self, source: Tensor | None, target: Tensor, intensity: float) -> Tensor:
         spec = self.generator.spec
@@ -89,9 +113,9 @@ class GeneratorTranslator:
             return wanted
         if not spec.continuous:
             raise GanzooError(f"This generator knows whole expressions only: the intensity must be 1, not {intensity:g}.")
-        if source is None and view != "action_units":
+        if source is None and view not in ("action_units", "code"):
             raise GanzooError("An intensity lies between two expressions: give the present one as source=.")
-        # No action units at all is a neutral face.
+        # No action units at all, or a code of zeros, is a face without expression.
         present = torch.zeros_like(wanted) if source is None else self._view(view, source, source)
         return present + intensity * (wanted - present)
 
@@ -100,10 +124,12 @@ class GeneratorTranslator:
             return class_prototypes(self.class_names)[target.cpu()]
         return Condition(target, source, len(self.class_names)).view(view)
 
-    def _draw(self, count: int) -> Tensor:
+    def _seeded(self, seeds: Tensor) -> Tensor:
+        """Noise of seeds ``(N,)``: float ``(N, noise_size)``."""
+        return torch.cat([self._drawn(1, torch.Generator().manual_seed(seed)) for seed in seeds.tolist()])
+
+    def _drawn(self, count: int, random: torch.Generator) -> Tensor:
         spec = self.generator.spec
         if spec.noise == "normal":
-            noise = torch.randn(count, spec.noise_size, generator=self._noise)
-        else:
-            noise = 2 * torch.rand(count, spec.noise_size, generator=self._noise) - 1
-        return noise.to(self.device)
+            return torch.randn(count, spec.noise_size, generator=random)
+        return 2 * torch.rand(count, spec.noise_size, generator=random) - 1

@@ -7,6 +7,7 @@ import pytest
 
 from ganzoo.compare.collect import METRIC_COLUMNS, RUN_COLUMNS, collect
 from ganzoo.errors import GanzooError
+from ganzoo.runs.schema import Progress
 
 
 def test_one_row_per_run_and_metric_with_what_the_run_cost(tmp_path: Path, make_run) -> None:
@@ -19,6 +20,12 @@ def test_one_row_per_run_and_metric_with_what_the_run_cost(tmp_path: Path, make_
     assert (row.value, row.direction, row.ranked) == (0.8, "higher", True)
     assert (row.parameters, row.macs_per_image, row.generator_updates, row.images_seen) == (8_414_848, 1.5e9, 25, 1000)
     assert row.folder == f"fer4/stargan/{'a' * 8}/seed_1"
+
+
+def test_updates_of_a_generator_trained_in_parts_are_those_of_its_most_trained_part() -> None:
+    parts = {"discriminator.image": 90, "generator.encoder": 40, "generator.decoder": 70}
+    assert Progress(updates=parts).generator_updates == 70
+    assert Progress(updates={"discriminator": 90}).generator_updates == 0
 
 
 def test_metrics_come_in_the_usual_order(tmp_path: Path, make_run) -> None:

@@ -31,6 +31,8 @@ class Demand(NamedTuple):
 DEMANDS = [
     Demand("cycle", "generator", lambda g, d: g.takes_image, "a generator that translates images"),
     Demand("self_reconstruction", "generator", lambda g, d: g.takes_image, "a generator that translates images"),
+    Demand("identity", "generator", lambda g, d: g.takes_image, "a generator that translates images"),
+    Demand("feature_matching", "generator", lambda g, d: True, ""),
     Demand("attention_norm", "generator", lambda g, d: "attention" in g.gives, "an attention mask"),
     Demand("latent_regression", "generator", lambda g, d: "latent" in g.gives, "encodes a face"),
     Demand("label_encoding", "generator", lambda g, d: "class_logits" in g.gives, "a label encoder"),
@@ -39,6 +41,14 @@ DEMANDS = [
     Demand("classification", "generator", lambda g, d: "class_logits" in d.gives, "a discriminator that classifies"),
     Demand("action_unit_regression", "discriminator", lambda g, d: "action_units" in d.gives, "measures action units"),
     Demand("matching_aware", "discriminator", lambda g, d: d.condition is not None, "reads the expression"),
+    Demand("code_regression", "discriminator", lambda g, d: g.condition == "code" and "code" in d.gives, "expression code"),
+    Demand(
+        "latent_adversarial",
+        "discriminator",
+        lambda g, d: "latent" in g.gives and "latent_scores" in d.gives and g.noise_size == d.latent_size,
+        "(latents|latent vector)",
+    ),
+    Demand("total_variation", "generator", lambda g, d: True, ""),
     Demand("gradient_penalty", "discriminator", lambda g, d: not d.couples_batch, "judges each image by itself"),
 ]
 

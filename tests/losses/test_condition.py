@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import Side, StepContext
-from ganzoo.losses.condition import ActionUnitRegression, Classification, NullClass
+from ganzoo.losses.condition import ActionUnitRegression, Classification, CodeRegression, NullClass
 from ganzoo.models.base import DiscriminatorOutput
 
 REAL_LOGITS, FAKE_LOGITS = torch.tensor([[2.0, 0, 0], [0, 0, 0]]), torch.tensor([[0, 1.0, 0], [0, 0, 3]])
@@ -148,3 +148,23 @@ def test_null_class_is_finite_and_float32_at_extreme_logits(side: str) -> None:
     extreme = torch.tensor([[1000.0, -1000, 0], [-1000, 1000, 0]], dtype=torch.bfloat16)
     value = NullClass()(_context(side, real=extreme, fake=extreme))
     assert value.dtype == torch.float32 and bool(value.isfinite())
+
+
+@pytest.mark.parametrize(("image", "role"), [("fake", "target"), ("sample", "target"), ("self_reconstruction", "source")])
+@pytest.mark.parametrize("side", ["generator", "discriminator"])
+def test_codes_are_read_off_generated_images(image: str, role: str, side: str) -> None:
+    estimate = DiscriminatorOutput(torch.zeros(1, 1), code=torch.tensor([[1.0, 0.0, -1.0, 0.5]]))
+    codes = {role: torch.tensor([[0.5, 0.0, 0.0, 0.5]])}
+    answers = {"scores": {image: estimate}.__getitem__, "code": codes.__getitem__}
+    context = cast(StepContext, SimpleNamespace(side=side, num_classes=2, **answers))
+    # Two classes with blocks of two: their means are 0.125 and 0.5.
+    assert float(CodeRegression(image)(context)) == pytest.approx(0.25 / 2 + 1 / 2)  # type: ignore[arg-type]  # a parameter
+
+
+def test_a_code_needs_someone_who_measures_it() -> None:
+    assert CodeRegression("cycle").needs("generator") == {"code", "code_estimate", "cycle"}
+    context = SimpleNamespace(side="generator", scores=lambda of: DiscriminatorOutput(torch.zeros(1, 1)))
+    with pytest.raises(GanzooError, match="promises a code, but its output has none"):
+        CodeRegression()(cast(StepContext, context))
+    with pytest.raises(GanzooError, match="code_regression reads fake, cycle"):
+        CodeRegression("real")  # type: ignore[arg-type]  # what a recipe may hold

@@ -8,8 +8,9 @@ from typing import cast
 import pytest
 import torch
 
+from ganzoo.errors import GanzooError
 from ganzoo.losses.base import StepContext
-from ganzoo.losses.content import Cycle, SelfReconstruction
+from ganzoo.losses.content import Cycle, SelfReconstruction, TotalVariation
 from ganzoo.models.base import GeneratorOutput
 
 TERMS = {"cycle": Cycle, "self_reconstruction": SelfReconstruction}
@@ -38,3 +39,12 @@ def test_half_precision_images_are_compared_in_float32() -> None:
     image = GeneratorOutput(torch.ones(1, 1, 2, 2, dtype=torch.bfloat16))
     context = cast(StepContext, SimpleNamespace(real=torch.zeros(1, 1, 2, 2), generated=lambda which: image))
     assert Cycle()(context).dtype == torch.float32
+
+
+def test_total_variation_averages_squared_differences_of_neighbours() -> None:
+    image = GeneratorOutput(torch.tensor([[0.0, 1.0, 1.0], [2.0, 1.0, -1.0]]).view(1, 1, 2, 3))
+    context = cast(StepContext, SimpleNamespace(generated=lambda which: image))
+    # Across: 1, 0, 1, 4; down: 4, 0, 4.
+    assert TotalVariation()(context).item() == pytest.approx(6 / 4 + 8 / 3)
+    with pytest.raises(GanzooError, match="knows no image 'fakes'"):
+        TotalVariation("fakes")  # type: ignore[arg-type]  # what a recipe may hold

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.latent import Diversity, LabelEncoding, LatentConsistency, LatentRegression, StyleReconstruction
+from ganzoo.losses.latent import (
+    Diversity,
+    LabelEncoding,
+    LatentAdversarial,
+    LatentConsistency,
+    LatentRegression,
+    StyleReconstruction,
+)
 from ganzoo.models.base import GeneratorOutput
 
 ENCODED = {
@@ -38,6 +45,20 @@ def test_noise_is_found_again() -> None:
 
 def test_an_edit_leaves_the_latent() -> None:
     assert LatentConsistency()(context()).item() == pytest.approx((0.5 + 2) / 2)
+
+
+def test_latents_play_against_noise() -> None:
+    scores = {"real": torch.tensor([[0.0], [2.0]]), "prior": torch.tensor([[1.0], [0.0]])}
+
+    def value(side: str) -> float:
+        game: Any = SimpleNamespace(side=side, latent_scores=scores.__getitem__)
+        return LatentAdversarial()(game).item()
+
+    assert value("generator") == pytest.approx((log(2) + log(1 + exp(-2))) / 2)
+    noise, encoded = (log(1 + exp(-1)) + log(2)) / 2, (log(2) + log(1 + exp(2))) / 2
+    assert value("discriminator") == pytest.approx(noise + encoded)
+    with pytest.raises(GanzooError, match="Unknown adversarial loss 'rpgan'"):
+        LatentAdversarial("rpgan")
 
 
 def test_labels_of_real_faces() -> None:

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from ganzoo.config import load_recipe
-from ganzoo.models.base import LatentGenerator, create_discriminator, create_generator
+from ganzoo.models.base import LabelEncodingGenerator, create_discriminator, create_generator
 from ganzoo.models.cost import count_parameters, macs_per_image
 
 FER = (1, 48, 4)
 
 
-def icgan(**arguments: int) -> LatentGenerator:
+def icgan(**arguments: int) -> LabelEncodingGenerator:
     torch.manual_seed(0)
     network = create_generator("icgan", image_channels=1, image_size_px=48, num_classes=4, **arguments)
-    assert isinstance(network, LatentGenerator)
+    assert isinstance(network, LabelEncodingGenerator)
     return network
 
 

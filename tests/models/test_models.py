@@ -15,7 +15,8 @@ from ganzoo.models.base import (
     NUM_ACTION_UNITS,
     Discriminator,
     Generator,
-    LatentGenerator,
+    LabelEncodingGenerator,
+    LatentDiscriminator,
     StyledGenerator,
     create_discriminator,
     create_generator,
@@ -91,8 +92,10 @@ def test_a_discriminator_gives_what_it_declares(name: str, channels: int, size_p
 def test_the_gradient_reaches_every_parameter(kind: str, name: str) -> None:
     network = _create(kind, name)
     outputs = _outputs(network, _source(network, 1, 32), [0, 1, 2], 4)
-    if isinstance(network, LatentGenerator):
+    if isinstance(network, LabelEncodingGenerator):
         outputs.append(network.classify(_source(network, 1, 32)))
+    if isinstance(network, LatentDiscriminator):
+        outputs.append(network.judge_latent(torch.randn(COUNT, network.spec.latent_size)))
     if isinstance(network, StyledGenerator):
         classes = torch.arange(4)
         outputs.append(network.style_from_noise(torch.randn(4, network.spec.noise_size), classes))
