@@ -173,7 +173,7 @@ class Stage(_Settings):
 
 
 class Recipe(_Settings):
-    """Everything that defines a system: networks, condition, stages, optimisers. A "model" on the command line is one.
+    """Everything that defines a system: networks, stages, optimisers. A "model" on the command line is one.
 
     Attributes:
         name: What it is called in tables.
@@ -191,7 +191,6 @@ class Recipe(_Settings):
     description: str = ""
     generator: Component
     discriminator: Component
-    condition: Literal["class"] = "class"
     targets: Literal["permute", "uniform", "uniform_other", "all_other", "own"] = "permute"
     flip: bool = True
     optimizer: Optimizer = Optimizer()

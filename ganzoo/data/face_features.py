@@ -64,8 +64,8 @@ def brows(canvas: Tensor, scene: Scene) -> Tensor:
     inward = 1 - outward
     # One side moves more; the factor passes through the nose, where there is no brow.
     uneven = 1 + face["brow_asymmetry"] * (4 * scene.x).clamp(-1, 1)
-    lift = 0.15 * au["AU1"] * inward + 0.15 * au["AU2"] * outward + (0.04 * (au["AU1"] * au["AU2"])) * (4 * inward * outward)
-    drop = au["AU4"] * (0.03 + 0.1 * inward) * (1 - 0.35 * au["AU1"]) + 0.05 * au["AU9"] * inward
+    lift = 0.19 * au["AU1"] * inward + 0.19 * au["AU2"] * outward + (0.04 * (au["AU1"] * au["AU2"])) * (4 * inward * outward)
+    drop = au["AU4"] * (0.04 + 0.13 * inward) * (1 - 0.35 * au["AU1"]) + 0.05 * au["AU9"] * inward
     rest = face["eye_height"] - face["brow_height"] + face["brow_slope"] * (outward - 0.5)
     height = rest - 4 * face["brow_arch"] * inward * outward + (drop - lift) * uneven
     thickness = face["brow_thickness"] * (1 - 0.55 * outward * outward)
@@ -111,16 +111,16 @@ def _mouth_shape(scene: Scene) -> _Mouth:
     face, au = scene.face, scene.au
     widening = 0.32 * au["AU12"] + 0.32 * au["AU20"] - 0.25 * au["AU23"] - 0.3 * au["AU26"] - 0.08 * au["AU17"] - 0.1 * au["AU25"]
     along = (scene.x / (face["mouth_width"] * (1 + widening))).clamp_(-1.4, 1.4)
-    corner = 0.15 * au["AU15"] + 0.03 * au["AU17"] + 0.03 * au["AU20"] - 0.17 * au["AU12"] + face["mouth_curve"]
+    corner = 0.2 * au["AU15"] + 0.03 * au["AU17"] + 0.03 * au["AU20"] - 0.23 * au["AU12"] + face["mouth_curve"]
     bend = corner * along * along * (1 + face["mouth_asymmetry"] * along)
-    drop = 0.055 * au["AU12"] + 0.04 * au["AU26"] - 0.05 * au["AU15"] - 0.02 * au["AU17"] - 0.03 * au["AU10"]
+    drop = 0.08 * au["AU12"] + 0.04 * au["AU26"] - 0.07 * au["AU15"] - 0.02 * au["AU17"] - 0.03 * au["AU10"]
     middle = face["mouth_height"] + drop
     lens = (1 - along * along).clamp_(min=0)
     round_part = (0.25 + au["AU26"]).clamp(max=1)
     # 1.4 t / (t + 0.4) is round like the square root of t, an ellipse, without its cost.
     arc = lens + round_part * (1.4 * lens / (lens + 0.4) - lens)
-    above = 0.012 + 0.035 * au["AU25"] + 0.05 * au["AU26"] + 0.05 * au["AU10"]
-    below = 0.012 + 0.09 * au["AU25"] + 0.13 * au["AU26"]
+    above = 0.012 + 0.035 * au["AU25"] + 0.07 * au["AU26"] + 0.05 * au["AU10"]
+    below = 0.012 + 0.11 * au["AU25"] + 0.16 * au["AU26"]
     return _Mouth(scene.y - middle - bend, arc, above, below)
 
 

@@ -18,22 +18,22 @@ from ganzoo.errors import GanzooError
 # absent (0) on the other faces.
 Range = tuple[float, float]
 _RANGES: Mapping[str, Range] = {
-    # Pose: a tight crop, in which eyes and an open mouth still stay inside the picture. Rotation is the tangent of half the
-    # angle, so that no sine has to be computed (0.2 is 23 degrees).
-    "shift_x": (-0.24, 0.24),
-    "shift_y": (-0.31, 0.0),
-    "half_rotation": (-0.2, 0.2),
-    "scale": (1.28, 1.58),
+    # Pose: a close-up, in which brows or mouth may touch the frame. Rotation is the tangent of half the angle, so that no sine
+    # has to be computed (0.13 is 15 degrees).
+    "shift_x": (-0.36, 0.36),
+    "shift_y": (-0.5, 0.1),
+    "half_rotation": (-0.13, 0.13),
+    "scale": (1.55, 2.0),
     "aspect": (0.94, 1.06),
-    "yaw": (-0.14, 0.14),
-    "pitch": (-0.08, 0.08),
+    "yaw": (-0.1, 0.1),
+    "pitch": (-0.06, 0.06),
     # Light and camera.
-    "light_x": (-0.36, 0.36),
-    "light_y": (-0.34, 0.12),
-    "roundness": (0.12, 0.34),
+    "light_x": (-0.26, 0.26),
+    "light_y": (-0.26, 0.1),
+    "roundness": (0.08, 0.26),
     "contrast": (0.96, 1.04),
     "brightness": (-0.012, 0.012),
-    "softness": (0.05, 0.085),
+    "softness": (0.13, 0.19),
     # Head, skin and what is behind it.
     "head_width": (0.6, 0.74),
     "head_top": (0.84, 0.96),
@@ -42,13 +42,13 @@ _RANGES: Mapping[str, Range] = {
     "skin": (0.5, 0.92),
     "blotch_x": (-0.5, 0.5),
     "blotch_y": (-0.6, 0.6),
-    "blotch": (-0.1, 0.1),
+    "blotch": (-0.07, 0.07),
     "background": (0.02, 0.42),
-    "background_x": (-0.2, 0.2),
-    "background_y": (-0.2, 0.2),
+    "background_x": (-0.15, 0.15),
+    "background_y": (-0.15, 0.15),
     "spot_x": (-1.0, 1.0),
     "spot_y": (-1.0, 1.0),
-    "spot": (-0.25, 0.25),
+    "spot": (-0.18, 0.18),
     "clothes": (0.05, 0.6),
     # Hair.
     "hair": (0.03, 0.42),
@@ -59,14 +59,14 @@ _RANGES: Mapping[str, Range] = {
     # Eyes and brows.
     "eye_distance": (0.27, 0.34),
     "eye_height": (-0.14, -0.06),
-    "eye_width": (0.15, 0.19),
-    "eye_opening": (0.07, 0.1),
+    "eye_width": (0.19, 0.23),
+    "eye_opening": (0.1, 0.13),
     "eye_tilt": (-0.1, 0.14),
     "iris": (0.03, 0.42),
-    "iris_size": (0.062, 0.076),
+    "iris_size": (0.08, 0.098),
     "gaze": (-0.035, 0.035),
     "brow_height": (0.19, 0.235),
-    "brow_thickness": (0.04, 0.075),
+    "brow_thickness": (0.06, 0.1),
     "brow_length": (0.27, 0.34),
     "brow_arch": (0.0, 0.045),
     "brow_slope": (-0.05, 0.03),
@@ -74,7 +74,7 @@ _RANGES: Mapping[str, Range] = {
     "nose_length": (0.18, 0.27),
     "nose_width": (0.085, 0.13),
     "mouth_height": (0.43, 0.5),
-    "mouth_width": (0.27, 0.35),
+    "mouth_width": (0.35, 0.43),
     "mouth_curve": (-0.015, 0.02),
     "lip_thickness": (0.6, 1.35),
     "lip_tone": (0.62, 0.92),
@@ -89,7 +89,7 @@ _OPTIONAL: Mapping[str, tuple[float, Range]] = {
     "long_hair": (0.4, (0.1, 1.1)),
     "beard": (0.25, (0.25, 0.75)),
     "moustache": (0.18, (0.3, 0.8)),
-    "glasses": (0.22, (0.45, 0.95)),
+    "glasses": (0.16, (0.45, 0.95)),
 }
 IDENTITY_NAMES: tuple[str, ...] = (*_RANGES, *_OPTIONAL)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_RIM_RADIUS = 0.18
+_RIM_RADIUS = 0.21
 
 
 class Columns:
