@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, in_one_line
 
 FAILED = 1
 BAD_INPUT = 2
@@ -371,17 +371,29 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point: bad input, or a disk that refuses, becomes one line and exit code 2."""
+    """Entry point: bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
     try:
         app()
-    except (GanzooError, OSError) as error:  # OSError: a full disk, a forbidden folder, too long a name
-        if os.environ.get("GANZOO_DEBUG"):
-            raise
-        typer.echo(f"ganzoo: {error}", err=True)
-        sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         typer.echo("ganzoo: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except (Exception, SystemExit) as error:
+        message = _in_words(error)
+        if message is None or os.environ.get("GANZOO_DEBUG"):
+            raise
+        typer.echo(f"ganzoo: {message}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+def _in_words(error: BaseException) -> str | None:
+    """One line for what is not ganzoo's own mistake; OSError is a full disk, a forbidden folder, too long a name."""
+    from ganzoo.faults import fault_in_words
+
+    if isinstance(error, GanzooError):
+        return in_one_line(error)
+    if fault := fault_in_words(error):
+        return f"{fault}. 'ganzoo --debug' shows the traceback."
+    return in_one_line(error) if isinstance(error, OSError) else None
 
 
 if __name__ == "__main__":

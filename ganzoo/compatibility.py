@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ganzoo.config import Component, Phase, Recipe
 from ganzoo.data.conditions import without_prototype
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems
 from ganzoo.models.cost import trial_problems
@@ -79,7 +79,7 @@ def _trial_problems(role: str, component: Component, images: ImageFacts) -> list
         return [f"cannot be built: {str(error).rstrip('.')}"]
     except Exception as error:
         settings = ", ".join(f"{name}={value}" for name, value in component.arguments.items())
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        reason = in_one_line(error).rstrip(".")
         return [f"cannot work with {settings or 'its own settings'} on such images ({reason})"]
 
 
@@ -96,10 +96,12 @@ def _phase_problems(phase: Phase, specs: dict[str, Any]) -> Iterator[str]:
             yield str(error).rstrip(".")
             continue
         except (TypeError, ValueError) as error:
-            yield f"term '{name}' cannot be built: {error}"
+            yield f"term '{name}' cannot be built: {' '.join(str(error).split())}"
             continue
         yield from (f"term '{name}' {problem}" for problem in unknown)
-        if term is not None:
+        if term is not None and (missing := [part for part in ("sides", "needs", "__call__") if not hasattr(term, part)]):
+            yield f"term '{name}' is no loss term: it has no {', '.join(missing)}"
+        elif term is not None:
             yield from _term_problems(name, term, phase, specs)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, did_you_mean, in_one_line
 
 RECIPE_GROUP = "ganzoo.recipes"
 
@@ -290,8 +290,7 @@ def _plugin_recipe(name: str, value: str) -> Path:
     try:
         path = Path(str(files(package) / (f"{file}.yaml" if file and not file.endswith(".yaml") else file or f"{name}.yaml")))
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise GanzooError(f"The recipe '{name}' cannot be loaded from '{value}': {text}") from error
+        raise GanzooError(f"The recipe '{name}' cannot be loaded from '{value}': {in_one_line(error)}") from error
     if not path.is_file():
         raise GanzooError(f"The recipe '{name}' names {value}, which is not there.")
     return path

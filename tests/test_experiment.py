@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -324,3 +325,17 @@ def test_a_checkpoint_of_another_model_is_refused_in_words(tmp_path: Path) -> No
     save_checkpoint(checkpoint, state)
     with pytest.raises(GanzooError, match=r"last\.pt is not a checkpoint of this run \('generator'\); '--if-exists overwrite'"):
         tiny_run(tmp_path, images=320, extend=True)
+
+
+def test_what_cannot_start_does_not_cost_the_run_that_is_there(
+    tmp_path: Path, finished: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(finished.folder.parents[3], tmp_path / "results")
+    before = sorted(file for file in place.rglob("*"))
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(GanzooError, match="The wandb logger needs its library"):
+        tiny_run(place, if_exists="overwrite", logger="wandb")
+    assert sorted(file for file in place.rglob("*")) == before
+    with pytest.raises(GanzooError, match="The wandb logger needs its library"):
+        tiny_run(tmp_path / "new", logger="wandb")
+    assert not (tmp_path / "new").exists()
