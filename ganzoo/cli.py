@@ -323,7 +323,9 @@ def train(
         Path | None,
         typer.Option("--out", help="Folder for the judges; default $GANZOO_CACHE (~/.cache/ganzoo), where runs find them."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together; 200 epochs end it sooner.")
+    ] = None,
     epochs: Annotated[
         float | None, typer.Option("--epochs", min=0.1, help="Passes over the training part for each network, instead.")
     ] = None,
