@@ -97,7 +97,7 @@ def run(
         str | None, typer.Option("--preset", help="quick: minutes on a laptop; paper: the recipe's own settings (default).")
     ] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training part.")] = None,
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="Seed; repeatable. Default 0.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seed; repeatable. Default 0.")] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(

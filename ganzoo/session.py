@@ -31,7 +31,7 @@ from ganzoo.models.cost import count_parameters, macs_per_image
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 from ganzoo.reporting import Reporter
 from ganzoo.runs.fingerprint import fingerprint
-from ganzoo.runs.folder import RunFolder, write_atomically, write_json
+from ganzoo.runs.folder import RunFolder, remove_leftovers, write_atomically, write_json
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Status
 from ganzoo.saved import load_generator
@@ -170,6 +170,7 @@ class RunSession:
             return self._run()
 
     def _run(self) -> RunResult:
+        remove_leftovers(self.folder.path)
         anew = self.options.if_exists == "overwrite"
         before = None if anew else earlier_run(self.folder, self.config, self.options.extend)
         if before is not None and before.status == "finished" and not self._is_longer():

@@ -53,7 +53,9 @@ def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> No
         ("stargan", ["stages.0.phases.1.update=[generator, discriminator]"], "give each its own phase"),
         ("stargan", ["optimizers.critic.lr=1"], "optimizers names no network 'critic'"),
         ("stargan", ["generator.width=-4"], "generator 'stargan' cannot work with width=-4, residual_blocks=6 on such images"),
-        ("stargan", ["generator.width=wide"], "generator 'stargan' cannot work with width=wide"),
+        ("stargan", ["generator.width=wide"], "generator 'stargan' needs a whole number for 'width', not 'wide'"),
+        ("stargan", ["generator.width=true"], "generator 'stargan' needs a whole number for 'width', not True"),
+        ("stargan", ["generator.width=8.5"], "generator 'stargan' needs a whole number for 'width', not 8.5"),
         ("stargan", ["discriminator.depth=6"], "discriminator 'patch_classifier' cannot work with width=64, depth=6"),
         (
             "stargan",

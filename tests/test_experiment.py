@@ -339,3 +339,13 @@ def test_what_cannot_start_does_not_cost_the_run_that_is_there(
     with pytest.raises(GanzooError, match="The wandb logger needs its library"):
         tiny_run(tmp_path / "new", logger="wandb")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_killed_writers_left_is_taken_away(tmp_path: Path) -> None:
+    place = RunFolder(tiny_run(tmp_path, images=16).folder)
+    left = place.checkpoints / ".last.13881.pt"
+    left.write_bytes(b"half a checkpoint")
+    own = place.path / ".notes"
+    own.write_text("kept")
+    tiny_run(tmp_path, images=16)
+    assert not left.exists() and own.exists()

@@ -14,6 +14,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
 
 SPLIT_NAMES = ("train", "val", "test")
+SMALLEST_SIZE_PX, LARGEST_SIZE_PX = 8, 512
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ def load_dataset(
     Raises:
         GanzooError: Unknown name, data not found, or unreadable items without ``skip_bad``.
     """
+    if image_size_px is not None and not SMALLEST_SIZE_PX <= image_size_px <= LARGEST_SIZE_PX:
+        raise GanzooError(f"Images can be {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} pixels a side, not {image_size_px}.")
     name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")
     options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache)
     dataset = DATASETS.get(name)(spec, options)
@@ -150,6 +153,8 @@ def load_dataset(
             raise GanzooError(f"Dataset '{spec}' has no images in its '{split}' part.")
         if problem := _split_problem(dataset, dataset.splits[split]):
             raise GanzooError(f"Dataset '{spec}', part '{split}': {problem}.")
+    if dataset.num_classes < 2:
+        raise GanzooError(f"Dataset '{spec}' has one class, '{dataset.class_names[0]}'; translation needs at least 2.")
     return dataset
 
 

@@ -227,16 +227,28 @@ def _create(
 
 
 def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
-    """What is wrong with keyword ``arguments`` for a class or function: unknown names, in words."""
+    """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and what is no number."""
     parameters = inspect.signature(factory).parameters
+    wrong = [
+        f"needs {'a whole number' if isinstance(parameters[name].default, int) else 'a number'} for '{name}', not {value!r}"
+        for name, value in arguments.items()
+        if name in parameters and not _is_like(value, parameters[name].default)
+    ]
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return []
+        return wrong
     known = [name for name in parameters if name not in ("image_channels", "image_size_px", "num_classes", "self")]
-    return [
+    return wrong + [
         f"has no argument '{name}'.{did_you_mean(name, known)} It takes: {', '.join(known) or 'none'}"
         for name in arguments
         if name not in known
     ]
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value may stand where a number is the default; anything may stand elsewhere."""
+    if isinstance(default, bool) or not isinstance(default, int | float) or value is None:
+        return True
+    return not isinstance(value, bool) and isinstance(value, int if isinstance(default, int) else int | float)
 
 
 def output_problems(network: Any, output: Any, count: int, images: tuple[int, int, int]) -> list[str]:
