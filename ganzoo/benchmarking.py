@@ -18,8 +18,9 @@ from rich.text import Text
 from ganzoo import experiment
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.devices import choose_device, describe_device
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.evaluation.inception import find_weights
+from ganzoo.faults import fault_in_words
 from ganzoo.planned import PlannedRun, in_words, seconds_left
 from ganzoo.planning import SuiteSettings, plan_suite
 from ganzoo.reporting import SuiteReporter, duration
@@ -138,7 +139,7 @@ class SuiteSession:
         try:
             before = _train_seconds(run)
             info, state = self._carry_out(run).info, run.state()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
             self._fail(number, error)
             return None
         finally:
@@ -185,8 +186,8 @@ class SuiteSession:
             return True
         return time.monotonic() + EARLY_MARGIN * self.overhead < self.deadline
 
-    def _fail(self, number: int, error: Exception) -> None:
-        reason = " ".join(str(error).split()) if isinstance(error, GanzooError) else _in_one_line(error)
+    def _fail(self, number: int, error: BaseException) -> None:
+        reason = in_one_line(error) if isinstance(error, GanzooError) else fault_in_words(error) or in_one_line(error)
         self._note(number, "failed", reason)
         self.reporter.say(f"[{number + 1}/{len(self.runs)}] failed: {self.runs[number].name}: {reason}")
         if os.environ.get("GANZOO_DEBUG"):
@@ -223,10 +224,6 @@ def _train_seconds(run: PlannedRun) -> float:
 
 def _device_in_words(options: RunOptions) -> str:
     return describe_device(torch.device(choose_device(options.device)))
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _print_end(outcome: SuiteOutcome, reporter: SuiteReporter) -> None:

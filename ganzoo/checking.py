@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ganzoo.config import Recipe
-from ganzoo.errors import GanzooError
+from ganzoo.errors import in_one_line
 from ganzoo.overrides import resolve_recipe
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, load_plugin_file
 from ganzoo.testing import NETWORK_CHECKS, RECIPE_CHECKS
@@ -56,8 +56,8 @@ def _reason(check: Callable[[], None]) -> str | None:
     """Why a check fails, in one line, or None; whatever a part of somebody else's raises is a failure, not a crash."""
     try:
         check()
-    except (AssertionError, GanzooError) as error:
+    except AssertionError as error:
         return " ".join(str(error).split()) or type(error).__name__
-    except Exception as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())
+    except (Exception, SystemExit) as error:
+        return in_one_line(error)
     return None

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, in_one_line
 
 FAILED = 1
 BAD_INPUT = 2
@@ -97,7 +97,7 @@ def run(
         str | None, typer.Option("--preset", help="quick: minutes on a laptop; paper: the recipe's own settings (default).")
     ] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training part.")] = None,
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="Seed; repeatable. Default 0.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seed; repeatable. Default 0.")] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -323,7 +323,9 @@ def train(
         Path | None,
         typer.Option("--out", help="Folder for the judges; default $GANZOO_CACHE (~/.cache/ganzoo), where runs find them."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together; 200 epochs end it sooner.")
+    ] = None,
     epochs: Annotated[
         float | None, typer.Option("--epochs", min=0.1, help="Passes over the training part for each network, instead.")
     ] = None,
@@ -371,17 +373,29 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point: bad input, or a disk that refuses, becomes one line and exit code 2."""
+    """Entry point: bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
     try:
         app()
-    except (GanzooError, OSError) as error:  # OSError: a full disk, a forbidden folder, too long a name
-        if os.environ.get("GANZOO_DEBUG"):
-            raise
-        typer.echo(f"ganzoo: {error}", err=True)
-        sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         typer.echo("ganzoo: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except (Exception, SystemExit) as error:
+        message = _in_words(error)
+        if message is None or os.environ.get("GANZOO_DEBUG"):
+            raise
+        typer.echo(f"ganzoo: {message}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+def _in_words(error: BaseException) -> str | None:
+    """One line for what is not ganzoo's own mistake; OSError is a full disk, a forbidden folder, too long a name."""
+    from ganzoo.faults import fault_in_words
+
+    if isinstance(error, GanzooError):
+        return in_one_line(error)
+    if fault := fault_in_words(error):
+        return f"{fault}. 'ganzoo --debug' shows the traceback."
+    return in_one_line(error) if isinstance(error, OSError) else None
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from ganzoo.config import Component, Phase, Recipe
 from ganzoo.data.conditions import without_prototype
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.losses.base import LossTerm
-from ganzoo.models.base import GeneratorSpec, argument_problems
-from ganzoo.models.cost import macs_per_image
+from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems
+from ganzoo.models.cost import trial_problems
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 
 NETWORKS = ("generator", "discriminator")
+_SPECS: dict[str, type[NetworkSpec]] = {"generator": GeneratorSpec, "discriminator": DiscriminatorSpec}
 
 
 class ImageFacts(NamedTuple):
@@ -48,8 +49,8 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
         except GanzooError as error:
             yield str(error).rstrip(".")
             continue
-        if getattr(network, "spec", None) is None:
-            yield f"{role} '{component.name}' declares no spec"
+        if not isinstance(getattr(network, "spec", None), _SPECS[role]):
+            yield f"{role} '{component.name}' declares no spec: it must be a {_SPECS[role].__name__}"
             continue
         specs[role] = network.spec
         problems = argument_problems(network, component.arguments)
@@ -69,18 +70,17 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
 
 
 def _trial_problems(role: str, component: Component, images: ImageFacts) -> list[str]:
-    """What a forward pass that traces shapes alone runs into, such as a width of -4; nothing is allocated."""
+    """What a forward pass that traces shapes alone runs into, such as a width of -4 or an output of a wrong shape."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of empty layers, which the reason names anyway
-            macs_per_image(component.name, component.arguments, images, role)
+            return trial_problems(component.name, component.arguments, images, role)
     except GanzooError as error:
         return [f"cannot be built: {str(error).rstrip('.')}"]
     except Exception as error:
         settings = ", ".join(f"{name}={value}" for name, value in component.arguments.items())
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        reason = in_one_line(error).rstrip(".")
         return [f"cannot work with {settings or 'its own settings'} on such images ({reason})"]
-    return []
 
 
 def _phase_problems(phase: Phase, specs: dict[str, Any]) -> Iterator[str]:
@@ -96,10 +96,12 @@ def _phase_problems(phase: Phase, specs: dict[str, Any]) -> Iterator[str]:
             yield str(error).rstrip(".")
             continue
         except (TypeError, ValueError) as error:
-            yield f"term '{name}' cannot be built: {error}"
+            yield f"term '{name}' cannot be built: {' '.join(str(error).split())}"
             continue
         yield from (f"term '{name}' {problem}" for problem in unknown)
-        if term is not None:
+        if term is not None and (missing := [part for part in ("sides", "needs", "__call__") if not hasattr(term, part)]):
+            yield f"term '{name}' is no loss term: it has no {', '.join(missing)}"
+        elif term is not None:
             yield from _term_problems(name, term, phase, specs)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, did_you_mean, in_one_line
 
 RECIPE_GROUP = "ganzoo.recipes"
 
@@ -137,7 +137,7 @@ class Phase(_Settings):
 def _bare_term(value: Any) -> Any:
     if value is None:
         return {}
-    return {"weight": value} if isinstance(value, int | float) else value
+    return {"weight": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class Stage(_Settings):
@@ -289,8 +289,7 @@ def _plugin_recipe(name: str, value: str) -> Path:
     try:
         path = Path(str(files(package) / (f"{file}.yaml" if file and not file.endswith(".yaml") else file or f"{name}.yaml")))
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise GanzooError(f"The recipe '{name}' cannot be loaded from '{value}': {text}") from error
+        raise GanzooError(f"The recipe '{name}' cannot be loaded from '{value}': {in_one_line(error)}") from error
     if not path.is_file():
         raise GanzooError(f"The recipe '{name}' names {value}, which is not there.")
     return path
@@ -363,6 +362,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         record = yaml.load(path.read_text(), _StrictLoader)
+    except OSError as error:
+        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise GanzooError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(record, dict):
@@ -385,18 +386,26 @@ def validated(model: type[Model], record: Any, source: str, known_keys: Iterable
         problems = [_in_words(problem["loc"], problem["type"], problem["msg"], known) for problem in found]
         text = "; ".join(problems)
         raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
-    if infinite := [place for place, value in _numbers(built.model_dump()) if not math.isfinite(value)]:
+    numbers = dict(_numbers(built.model_dump()))
+    if booleans := [place for place, leaf in _leaves(record) if isinstance(leaf, bool) and place in numbers]:
+        raise GanzooError(f"{source}: {', '.join(booleans)}: a number is needed, not true or false.")
+    if infinite := [place for place, value in numbers.items() if not math.isfinite(value)]:
         raise GanzooError(f"{source}: {', '.join(infinite)}: numbers must be finite.")
     return built
 
 
-def _numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
-    """Every float in a record, with its place."""
-    if isinstance(value, float):
+def _numbers(record: Any) -> Iterator[tuple[str, float]]:
+    """Every number in a record, with its place; true and false are none."""
+    return ((place, leaf) for place, leaf in _leaves(record) if isinstance(leaf, int | float) and not isinstance(leaf, bool))
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in a record that holds nothing itself, with its place."""
+    if not isinstance(value, dict | list | tuple):
         yield place, value
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    for key, item in items:
-        yield from _numbers(item, f"{place}.{key}" if place else str(key))
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(item, f"{place}.{key}" if place else str(key))
 
 
 def _in_words(location: tuple[int | str, ...], kind: str, message: str, known_keys: Iterable[str]) -> str:

@@ -17,6 +17,12 @@ class DivergedError(GanzooError):
     """Training produced a loss that is not finite."""
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an error says, without line breaks; the type goes before it where the words are not ganzoo's or the system's."""
+    text = " ".join(part.strip() for part in str(error).splitlines())
+    return text if isinstance(error, GanzooError | OSError) and text else f"{type(error).__name__}: {text}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns ``" Did you mean 'stargan'?"`` for a near miss of a known word, or an empty string."""
     matches = get_close_matches(word, list(known), n=1, cutoff=0.6)

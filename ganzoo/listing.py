@@ -58,6 +58,7 @@ def print_recipe(
     for plugin in plugins:
         load_plugin_file(plugin)
     recipe = resolve_recipe(name, load_preset(preset) if preset else None, changes)
+    DATASETS.get("folder" if data.startswith("folder:") else data)  # or the name is unknown
     channels, size_px, classes = images
     facts = ImageFacts(channels, size_px, classes or (7 if data.endswith("7") else 4))
     check_compatible(recipe, facts)

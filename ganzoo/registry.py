@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, did_you_mean, in_one_line
 
 if TYPE_CHECKING:
     from ganzoo.data.base import DatasetLoader
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ganzoo.models.base import Discriminator, Generator
 
 T = TypeVar("T")
+
+FOREIGN_PACKAGES: set[str] = set()
+"""Top-level packages of the parts from elsewhere that were asked for so far."""
 
 
 class Registry(Generic[T]):
@@ -105,11 +108,12 @@ class Registry(Generic[T]):
                 raise GanzooError(f"{self._builtin_modules[name]} does not register the {self.kind} '{name}'.")
         elif name in self._plugin_points():
             point = self._plugin_points()[name]
+            FOREIGN_PACKAGES.add(point.module.split(".")[0])
             try:
                 part = point.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise GanzooError(
-                    f"The {self.kind} '{name}' from {self.origin(name)} cannot be loaded: {_in_one_line(error)}"
+                    f"The {self.kind} '{name}' from {self.origin(name)} cannot be loaded: {in_one_line(error)}"
                 ) from error
             self._registered[name] = part
             self._origins[name] = self.origin(name)
@@ -155,30 +159,28 @@ def load_plugin_file(path: str | Path) -> ModuleType:
         raise GanzooError(f"Plugin file {path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    FOREIGN_PACKAGES.add(name)
     try:
         spec.loader.exec_module(module)
     except GanzooError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise GanzooError(f"Plugin file {path} cannot be imported: {_in_one_line(error)}") from error
+        raise GanzooError(f"Plugin file {path} cannot be imported: {in_one_line(error)}") from error
     return module
 
 
 def _import(module: str, kind: str) -> ModuleType:
     if module.endswith(".py"):
         return load_plugin_file(module)
+    FOREIGN_PACKAGES.add(module.split(".")[0])
     try:
         return importlib.import_module(module)
     except GanzooError:
         raise
-    except Exception as error:
-        raise GanzooError(f"Cannot import '{module}' for a {kind}: {_in_one_line(error)}") from error
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    except (Exception, SystemExit) as error:
+        raise GanzooError(f"Cannot import '{module}' for a {kind}: {in_one_line(error)}") from error
 
 
 def _attribute(module: ModuleType, attribute: str, kind: str) -> Any:

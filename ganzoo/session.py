@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from ganzoo.models.cost import count_parameters, macs_per_image
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 from ganzoo.reporting import Reporter
 from ganzoo.runs.fingerprint import fingerprint
-from ganzoo.runs.folder import RunFolder, write_atomically, write_json
+from ganzoo.runs.folder import RunFolder, remove_leftovers, write_atomically, write_json
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Status
 from ganzoo.saved import load_generator
@@ -166,14 +166,13 @@ class RunSession:
         if self.folder.info.is_file() and self.options.if_exists == "skip":
             self.reporter.say(f"{self.folder.path} exists; skipped.")
             return self._result()
-        _make_writable(self.folder.path)
-        with _locked(self.folder):
-            if self.options.if_exists == "overwrite":
-                _empty(self.folder.path)
+        with _made(self.folder.path), _locked(self.folder):
             return self._run()
 
     def _run(self) -> RunResult:
-        before = earlier_run(self.folder, self.config, self.options.extend)
+        remove_leftovers(self.folder.path)
+        anew = self.options.if_exists == "overwrite"
+        before = None if anew else earlier_run(self.folder, self.config, self.options.extend)
         if before is not None and before.status == "finished" and not self._is_longer():
             self.reporter.say(f"{self.folder.path} is finished already.")
             if not self.folder.metrics.is_file():
@@ -181,7 +180,7 @@ class RunSession:
             return self._result()
         seed_everything(self.config.seed)
         loop = self._prepare()
-        resumed = loop.resume()
+        resumed = not anew and loop.resume()
         if loop.trainer.position.step > loop.trainer.total_steps:
             raise GanzooError(
                 f"{self.folder.path} has gone {loop.trainer.position.step:,} steps, further than the "
@@ -195,6 +194,8 @@ class RunSession:
         print_header(self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate)
         print_advice(self.reporter, estimate, self.options.max_minutes)
         self.reporter.expect(estimate)
+        if anew:  # Only now: what cannot start must not cost the run that is there.
+            _empty(self.folder.path)
         self._write_config()
         write_json(self.folder.info, info)
         return self._train(loop, info)
@@ -335,11 +336,20 @@ def _is_length(change: str) -> bool:
     return change.split(":")[0].endswith((".epochs", ".images"))
 
 
-def _make_writable(path: Path) -> None:
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """The run folder, made where it is not there; what was made for a run that then wrote nothing is taken away again."""
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GanzooError(f"Cannot make the run folder {path}: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # The first that holds something ends it.
+            for folder in new:
+                folder.rmdir()
 
 
 def _empty(path: Path) -> None:
@@ -362,6 +372,8 @@ def _locked(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     finally:
+        if [entry.name for entry in folder.path.iterdir()] == [".lock"]:
+            (folder.path / ".lock").unlink()
         lock.release()
 
 

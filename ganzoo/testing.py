@@ -28,7 +28,6 @@ from ganzoo.config import Phase, Recipe, load_recipe
 from ganzoo.data.conditions import Condition
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import (
-    CODE_SIZE,
     NUM_ACTION_UNITS,
     LabelEncodingGenerator,
     LatentDiscriminator,
@@ -36,6 +35,7 @@ from ganzoo.models.base import (
     argument_problems,
     create_discriminator,
     create_generator,
+    output_problems,
 )
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
 from ganzoo.rehearsal import SIZES_PX, alone, facts_of, rehearse, rendered_faces, smallest_size, tiny_recipe
@@ -358,12 +358,16 @@ def _condition(network: Any, targets: list[int]) -> list[Tensor]:
     return [Condition(wanted, torch.zeros_like(wanted), classes).view(view)]
 
 
-def _outputs(network: Any, source: Tensor, targets: list[int] | None = None) -> dict[str, Tensor]:
-    """What a network gives, by name; asked for all classes in turn where no targets are named."""
+def _given(network: Any, source: Tensor, targets: list[int] | None = None) -> Any:
+    """What a network gives; asked for all classes in turn where no targets are named."""
     wanted = [index % network.checked_on[2] for index in range(len(source))] if targets is None else targets
     torch.manual_seed(3)
-    output = network(source, *_condition(network, wanted))
-    return {key: value for key, value in output._asdict().items() if value is not None}
+    return network(source, *_condition(network, wanted))
+
+
+def _outputs(network: Any, source: Tensor, targets: list[int] | None = None) -> dict[str, Tensor]:
+    """What a network gives, by name."""
+    return {key: value for key, value in _given(network, source, targets)._asdict().items() if value is not None}
 
 
 def _further_outputs(network: nn.Module) -> Iterator[Tensor]:
@@ -381,27 +385,10 @@ def _further_outputs(network: nn.Module) -> Iterator[Tensor]:
 
 def _assert_shapes(kind: Kind, name: str, channels: int, size_px: int, classes: int, count: int = COUNT) -> None:
     network = _create(kind, name, channels, size_px, classes)
-    output = _outputs(network, _source(network, count))
-    expected = _expected_shapes(kind, (count, channels, size_px, classes))
+    output = _given(network, _source(network, count))
+    problems = output_problems(network, output, count, (channels, size_px, classes))
     where = f"{kind} '{name}' at {channels}x{size_px}x{size_px}, {classes} classes"
-    for key, value in output.items():
-        shape = tuple(value.shape)
-        fits = all(wanted in (None, found) for wanted, found in zip(expected[key], shape, strict=False))
-        assert fits and len(shape) >= len(expected[key]), f"{where}: {key} has shape {shape}."
-        assert value.dtype == torch.float32, f"{where}: {key} is {value.dtype}, not float32."
-    promised = network.spec.gives & expected.keys() if kind == "discriminator" else network.spec.gives & {"attention", "style"}
-    assert promised <= output.keys(), f"{where}: its spec promises {', '.join(sorted(promised - output.keys()))}."
-    undeclared = output.keys() - network.spec.gives - {"image"}
-    assert not undeclared, f"{where}: it gives {', '.join(sorted(undeclared))}, which its spec does not declare."
-
-
-def _expected_shapes(kind: Kind, facts: tuple[int, int, int, int]) -> dict[str, tuple[int | None, ...]]:
-    count, channels, size_px, classes = facts
-    if kind == "generator":
-        attention = (count, 1, size_px, size_px)
-        return {"image": (count, channels, size_px, size_px), "attention": attention, "style": (count, None)}
-    shapes: dict[str, tuple[int | None, ...]] = {"scores": (count, 1), "class_logits": (count, classes)}
-    return shapes | {"action_units": (count, NUM_ACTION_UNITS), "code": (count, CODE_SIZE * classes)}
+    assert not problems, f"{where}: it {'; it '.join(problems)}."
 
 
 def _coupling(network: Any) -> float:

@@ -93,3 +93,20 @@ def test_help_is_quick() -> None:
     assert "run" in done.stdout
     # Half a second is what a user should feel; a busy test machine gets more, but not what importing torch takes.
     assert time.perf_counter() - began < 1.5
+
+
+def test_every_seed_is_checked_before_the_first_is_trained(tmp_path: Path) -> None:
+    seeds = ("--seed", "0", "--seed", "-1")
+    assert invoke("run", "stargan", "--set", "images=16", "--results", str(tmp_path / "results"), *seeds) == 2
+    assert not (tmp_path / "results").exists()
+
+
+def test_line_breaks_in_names_stay_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("show", "star\ngan") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_show_knows_the_datasets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("show", "stargan", "--data", "nope") == 2
+    assert "Unknown dataset 'nope'" in capsys.readouterr().err
+    assert invoke("show", "stargan", "--data", "folder:anywhere", "--classes", "3") == 0

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from torch import Tensor
 
 from ganzoo.compatibility import ImageFacts, check_compatible, find_problems
 from ganzoo.config import load_recipe
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import BOTH, Need, Side, StepContext
-from ganzoo.models.stargan import StarGANGenerator
+from ganzoo.models.base import DiscriminatorOutput, GeneratorOutput
+from ganzoo.models.stargan import PatchClassifier, StarGANGenerator
 from ganzoo.overrides import resolve_recipe
-from ganzoo.registry import LOSSES
+from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES, Registry
 
 FER = ImageFacts(image_channels=1, image_size_px=48, num_classes=4)
 
@@ -51,7 +53,9 @@ def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> No
         ("stargan", ["stages.0.phases.1.update=[generator, discriminator]"], "give each its own phase"),
         ("stargan", ["optimizers.critic.lr=1"], "optimizers names no network 'critic'"),
         ("stargan", ["generator.width=-4"], "generator 'stargan' cannot work with width=-4, residual_blocks=6 on such images"),
-        ("stargan", ["generator.width=wide"], "generator 'stargan' cannot work with width=wide"),
+        ("stargan", ["generator.width=wide"], "generator 'stargan' needs a whole number for 'width', not 'wide'"),
+        ("stargan", ["generator.width=true"], "generator 'stargan' needs a whole number for 'width', not True"),
+        ("stargan", ["generator.width=8.5"], "generator 'stargan' needs a whole number for 'width', not 8.5"),
         ("stargan", ["discriminator.depth=6"], "discriminator 'patch_classifier' cannot work with width=64, depth=6"),
         (
             "stargan",
@@ -98,6 +102,60 @@ def test_nothing_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StarGANGenerator, "__init__", watched)
     assert _problems("generator.width=1024") == []
     assert set(devices) == {"meta"}
+
+
+class _Unlike(StarGANGenerator):
+    """Gives pictures of another size than it was given."""
+
+    def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
+        return GeneratorOutput(super().forward(image, condition).image[..., 1:])
+
+
+class _Bare(StarGANGenerator):
+    def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
+        return super().forward(image, condition).image  # type: ignore[return-value]
+
+
+class _OneForAll(PatchClassifier):
+    """Judges a batch as if it were one image, and classifies into a class too many."""
+
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
+        scores, logits, _ = super().forward(image)
+        assert logits is not None
+        return DiscriminatorOutput(scores.mean(0, keepdim=True), torch.cat([logits, logits[:, :1]], 1))
+
+
+class _Silent(PatchClassifier):
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
+        return DiscriminatorOutput(super().forward(image).scores.flatten(1).mean(1))
+
+
+@pytest.mark.parametrize(
+    ("role", "network", "expected"),
+    [
+        ("generator", _Unlike, ["gives image of shape (2, 1, 48, 47), not (2, 1, 48, 48)"]),
+        ("generator", _Bare, ["gives a Tensor, not a GeneratorOutput"]),
+        (
+            "discriminator",
+            _OneForAll,
+            ["gives scores of shape (1, 1, 3, 3), not (2, 1) or a map of them", "gives class_logits of shape (2, 5), not (2, 4)"],
+        ),
+        (
+            "discriminator",
+            _Silent,
+            ["gives scores of shape (2,), not (2, 1) or a map of them", "gives no class_logits, which its spec promises"],
+        ),
+        ("generator", object, ["declares no spec: it must be a GeneratorSpec"]),
+    ],
+)
+def test_outputs_keep_the_shapes_of_the_contract(role: str, network: type, expected: list[str]) -> None:
+    registry: Registry[Any] = GENERATORS if role == "generator" else DISCRIMINATORS
+    registry.add("odd", network, origin="test")
+    try:
+        problems = _problems(f"{role}=odd", *([f"{role}.width=16"] if network is not object else []))
+    finally:
+        del registry._registered["odd"]
+    assert problems[: len(expected)] == [f"{role} 'odd' {problem}" for problem in expected]
 
 
 class _Demanding:

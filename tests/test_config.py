@@ -389,3 +389,27 @@ def test_recipes_that_take_a_name_are_ignored_with_a_warning(recipe_points: Call
     ]
     assert names.count("stargan") == 1 and names.count("mine") == 1
     assert load_recipe("stargan").discriminator.name == "patch_classifier"
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("optimizer.lr=true", "optimizer.lr"),
+        ("optimizer.betas=[false, 0.9]", "optimizer.betas.0"),
+        ("batch_size=true", "stages.0.batch_size"),
+        ("ema=true", "ema"),
+        ("terms.cycle.weight=true", "stages.0.phases.1.terms.cycle.weight"),
+        ("terms.cycle.weight={start: true, end: 0}", "stages.0.phases.1.terms.cycle.weight.start"),
+        ("terms.cycle=true", "stages.0.phases.1.terms.cycle"),
+    ],
+)
+def test_true_and_false_are_no_numbers(change: str, place: str) -> None:
+    with pytest.raises(GanzooError, match=f"{place}: ") as caught:
+        _set(change)
+    assert "\n" not in str(caught.value)
+    assert _set("flip=false").flip is False
+
+
+def test_a_file_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(GanzooError, match=r"Cannot read .*config\.yaml: No such file or directory"):
+        read_run_config(tmp_path / "config.yaml")

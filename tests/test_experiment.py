@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -324,3 +325,27 @@ def test_a_checkpoint_of_another_model_is_refused_in_words(tmp_path: Path) -> No
     save_checkpoint(checkpoint, state)
     with pytest.raises(GanzooError, match=r"last\.pt is not a checkpoint of this run \('generator'\); '--if-exists overwrite'"):
         tiny_run(tmp_path, images=320, extend=True)
+
+
+def test_what_cannot_start_does_not_cost_the_run_that_is_there(
+    tmp_path: Path, finished: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(finished.folder.parents[3], tmp_path / "results")
+    before = sorted(file for file in place.rglob("*"))
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(GanzooError, match="The wandb logger needs its library"):
+        tiny_run(place, if_exists="overwrite", logger="wandb")
+    assert sorted(file for file in place.rglob("*")) == before
+    with pytest.raises(GanzooError, match="The wandb logger needs its library"):
+        tiny_run(tmp_path / "new", logger="wandb")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_killed_writers_left_is_taken_away(tmp_path: Path) -> None:
+    place = RunFolder(tiny_run(tmp_path, images=16).folder)
+    left = place.checkpoints / ".last.13881.pt"
+    left.write_bytes(b"half a checkpoint")
+    own = place.path / ".notes"
+    own.write_text("kept")
+    tiny_run(tmp_path, images=16)
+    assert not left.exists() and own.exists()

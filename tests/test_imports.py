@@ -18,6 +18,7 @@ HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "scipy", "timm
 # scoring of a run, saved runs, listing, the command line) are at the right end and not restricted here.
 MAY_IMPORT = {
     "errors": (),
+    "faults": ("registry",),
     "registry": (),
     "runs": (),
     "config": ("runs", "registry"),

@@ -236,3 +236,94 @@ def test_a_check_that_fails_ends_with_1(tmp_path: Path) -> None:
     (answer,) = _session(["check", recipe, "--plugin", plugin])
     assert answer.code == 1
     assert "✗ generator deaf: condition: generator 'deaf' gives the same for classes 0 and 1" in answer.out
+
+
+FAULTY = """
+import torch
+from ganzoo.data.base import Dataset, Split
+from ganzoo.losses.base import BOTH
+from ganzoo.models.stargan import PatchClassifier, StarGANGenerator
+from ganzoo.registry import DATASETS, DISCRIMINATORS, GENERATORS, LOSSES
+
+@GENERATORS.register("leaves")
+class Leaves(StarGANGenerator):
+    def __init__(self, **settings):
+        raise SystemExit(3)
+
+@GENERATORS.register("raises")
+class Raises(StarGANGenerator):
+    def forward(self, image, condition):
+        if image.device.type != "meta":
+            raise ValueError("no\\nway")
+        return super().forward(image, condition)
+
+@GENERATORS.register("deaf")
+class Deaf(StarGANGenerator):
+    def forward(self, image, condition):
+        output = super().forward(image, condition)
+        return output._replace(image=output.image.detach())
+
+@DISCRIMINATORS.register("inplace")
+class InPlace(PatchClassifier):
+    def forward(self, image):
+        output = super().forward(image)
+        return output._replace(scores=output.scores.exp().mul_(2).exp().add_(1).sqrt().sub_(1) ** 2)
+
+@LOSSES.register("says_no")
+class SaysNo:
+    sides = BOTH
+    def needs(self, side):
+        return frozenset({"fake"})
+    def __call__(self, context):
+        raise RuntimeError("says no")
+
+@LOSSES.register("many")
+class Many(SaysNo):
+    def __call__(self, context):
+        return context.generated("fake").image.mean((1, 2, 3))
+
+@LOSSES.register("bare")
+def bare():
+    return lambda context: context
+
+@DATASETS.register("nothing")
+def nothing(name, options):
+    return None
+
+@DATASETS.register("strange")
+def strange(name, options):
+    split = Split(torch.zeros(8, 1, 48, 48, dtype=torch.uint8), torch.arange(8))
+    return Dataset(name, ("a", "b"), dict.fromkeys(("train", "val", "test"), split), "x")
+"""
+
+
+def test_a_part_that_fails_is_one_line_that_names_it_and_leaves_no_folder(tmp_path: Path) -> None:
+    plugin = _written(tmp_path / "faulty.py", FAULTY)
+    tiny = [part for change in TINY for part in ("--set", change)]
+    run = ["run", "stargan", "--data", "synth4", "--preset", "quick", *tiny, "--device", "cpu"]
+    run += ["--plugin", plugin, "--results", tmp_path / "results"]
+    term = "stages.0.phases.1.terms"
+    expected = {
+        "generator=leaves": "faulty.py, line 11, in Leaves.__init__: SystemExit: 3. 'ganzoo --debug' shows the traceback.",
+        "generator=raises": "faulty.py, line 17, in Raises.forward: ValueError: no way. 'ganzoo --debug' shows the traceback.",
+        "generator=deaf": "No gradient reaches generator: its terms (adversarial, classification, cycle) do not depend on it.",
+        "discriminator=inplace": "modified by an inplace operation",
+        f"{term}.says_no=1": "faulty.py, line 38, in SaysNo.__call__: RuntimeError: says no.",
+        f"{term}.many=1": "The term 'many' gives values of shape (8,); a loss is one number, a tensor without dimensions.",
+        f"{term}.bare=1": "term 'bare' is no loss term: it has no sides, needs.",
+    }
+    answers = _session(
+        *([*run, "--set", change] for change in expected),
+        [*run, "--data", "nothing"],
+        [*run, "--data", "strange"],
+        ["list", "--plugin", _written(tmp_path / "leaving.py", "raise SystemExit('bye')\n")],
+    )
+    reasons = [
+        *expected.values(),
+        "The loader of 'nothing' gives a NoneType, not a Dataset.",
+        "Dataset 'strange', part 'train': labels lie between 0 and 7, with 2 classes.",
+        "leaving.py cannot be imported: SystemExit: bye",
+    ]
+    for answer, reason in zip(answers, reasons, strict=True):
+        assert answer.code == 2 and len(answer.err.strip().splitlines()) == 1 and reason in answer.err, answer
+    assert not (tmp_path / "results").exists()

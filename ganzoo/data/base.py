@@ -14,6 +14,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
 
 SPLIT_NAMES = ("train", "val", "test")
+SMALLEST_SIZE_PX, LARGEST_SIZE_PX = 8, 512
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,31 @@ def load_dataset(
     Raises:
         GanzooError: Unknown name, data not found, or unreadable items without ``skip_bad``.
     """
+    if image_size_px is not None and not SMALLEST_SIZE_PX <= image_size_px <= LARGEST_SIZE_PX:
+        raise GanzooError(f"Images can be {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} pixels a side, not {image_size_px}.")
     name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")
     options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache)
     dataset = DATASETS.get(name)(spec, options)
+    if not isinstance(dataset, Dataset):
+        raise GanzooError(f"The loader of '{spec}' gives a {type(dataset).__name__}, not a Dataset.")
     for split in SPLIT_NAMES:
         if split not in dataset.splits or len(dataset.splits[split]) == 0:
             raise GanzooError(f"Dataset '{spec}' has no images in its '{split}' part.")
+        if problem := _split_problem(dataset, dataset.splits[split]):
+            raise GanzooError(f"Dataset '{spec}', part '{split}': {problem}.")
+    if dataset.num_classes < 2:
+        raise GanzooError(f"Dataset '{spec}' has one class, '{dataset.class_names[0]}'; translation needs at least 2.")
     return dataset
+
+
+def _split_problem(dataset: Dataset, split: Split) -> str | None:
+    """Where a part departs from what is said of it above; loaders may be somebody else's."""
+    images, labels = split.images, split.labels
+    shape = (dataset.image_channels, dataset.image_size_px, dataset.image_size_px)
+    if images.dtype != torch.uint8 or tuple(images.shape[1:]) != shape:
+        return f"images must be uint8 (N, {', '.join(map(str, shape))}), not {images.dtype} {tuple(images.shape)}"
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        return f"labels must be int64 ({len(images)},), not {labels.dtype} {tuple(labels.shape)}"
+    if not 0 <= int(labels.min()) <= int(labels.max()) < dataset.num_classes:
+        return f"labels lie between {int(labels.min())} and {int(labels.max())}, with {dataset.num_classes} classes"
+    return None

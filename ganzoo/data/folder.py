@@ -54,7 +54,7 @@ def load_folder(name: str, options: DataOptions) -> Dataset:
     """
     root = _root(options)
     pictures, num_other_files = _find(root)
-    class_names = _classes(name, pictures)
+    class_names = _classes(name, pictures, _empty_classes(root, pictures))
     entry = _read(pictures, options)
     refuse_bad_items(entry.facts["bad"], skip_bad=options.skip_bad, dataset=name)
     kept = [pictures[index] for index in entry.tensors["kept"].tolist()]
@@ -85,8 +85,11 @@ def _root(options: DataOptions) -> Path:
 
 def _find(root: Path) -> tuple[list[_Picture], int]:
     """Pictures in the order of their names, and how many other files lie among them."""
-    folders = [folder for folder in root.iterdir() if folder.name.lower() in _PART_OF_FOLDER and folder.is_dir()]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    folders = _part_folders(root)
+    linked = [link for folder in folders for link in folder.iterdir() if link.is_symlink() and link.is_dir()]
+    paths = [path for folder in folders for path in folder.rglob("*")] + [path for link in linked for path in link.iterdir()]
+    # A link to nothing is a picture that cannot be read.
+    files = [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
     pictures = [
         _Picture(_PART_OF_FOLDER[path.parents[1].name.lower()], path.parent.name, path.relative_to(root).as_posix(), path)
         for path in files
@@ -100,7 +103,19 @@ def _find(root: Path) -> tuple[list[_Picture], int]:
     return sorted(pictures, key=lambda picture: picture.name), len(files) - len(pictures)
 
 
-def _classes(name: str, pictures: Sequence[_Picture]) -> tuple[str, ...]:
+def _part_folders(root: Path) -> list[Path]:
+    return [folder for folder in root.iterdir() if folder.name.lower() in _PART_OF_FOLDER and folder.is_dir()]
+
+
+def _empty_classes(root: Path, pictures: Sequence[_Picture]) -> set[str]:
+    """Names of folders that stand where classes stand and hold no pictures in any part."""
+    folders = [folder for part in _part_folders(root) for folder in part.iterdir() if folder.is_dir()]
+    return {folder.name for folder in folders if not folder.name.startswith(".")} - {picture.class_name for picture in pictures}
+
+
+def _classes(name: str, pictures: Sequence[_Picture], empty: set[str]) -> tuple[str, ...]:
+    if empty:
+        raise GanzooError(f"{name}: no pictures in {', '.join(map(repr, sorted(empty)))}. Add them or remove the class.")
     by_part: dict[str, set[str]] = {}
     for picture in pictures:
         by_part.setdefault(picture.part, set()).add(picture.class_name)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.base import Dataset
+from ganzoo.errors import in_one_line
 from ganzoo.evaluation.backbones import Judges
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.controls import ModelRow, control_rows
@@ -91,10 +92,10 @@ def _load(asked: tuple[str, ...] | None) -> tuple[dict[str, Metric], dict[str, s
     for name in METRICS.names() if asked is None else asked:
         try:
             metrics[name] = METRICS.get(name)()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if asked is not None or METRICS.origin(name) == "ganzoo":
                 raise
-            broken[name] = f"cannot be loaded: {error}"
+            broken[name] = f"cannot be loaded: {in_one_line(error)}"
     return metrics, broken
 
 
@@ -108,10 +109,10 @@ def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric
         return metric.compute(context, row) if reason is None else reason
     except NotAvailable as reason:
         return str(reason)
-    except Exception as error:  # another package's mistake must not cost the run its other scores
+    except (Exception, SystemExit) as error:  # another package's mistake must not cost the run its other scores
         if METRICS.origin(name) == "ganzoo":
             raise
-        return f"failed: {type(error).__name__}: {error}"
+        return f"failed: {in_one_line(error)}"
 
 
 def _scores(

@@ -56,6 +56,7 @@ def train_judges(
         dataset: Any dataset of at least two classes, 1 or 3 channels, images of at least 32 pixels a side.
         out_dir: Folder for the card and the weights; None: the cache, where `load_judges` finds them.
         minutes: Wall-clock budget of the whole family, shared equally among the networks; without it and ``epochs``, 20 minutes.
+            A small dataset takes less, because no network sees it more than 200 times.
         epochs: Passes over the training images for each network instead; repeatable whatever the machine's speed.
         device: Where to train.
         seed: Seed of the first network; the others take the numbers after it.

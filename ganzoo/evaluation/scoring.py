@@ -103,8 +103,8 @@ def _judges(dataset: Dataset, device: torch.device, reporter: Reporter) -> Judge
         return load_judges(dataset, device=device)
     except NoJudgesError:
         reporter.say(
-            f"No judges know '{dataset.name}' yet: training them once, in about {DEFAULT_MINUTES:g} minutes beside the run's own "
-            "time; they are kept for its next runs. ('ganzoo judge train --minutes' takes less.)"
+            f"No judges know '{dataset.name}' yet: training them once, in at most {DEFAULT_MINUTES:g} minutes beside the run's "
+            "own time; they are kept for its next runs. ('ganzoo judge train --minutes' takes less.)"
         )
     train_judges(dataset, device=device, log=reporter.say)
     return load_judges(dataset, device=device)

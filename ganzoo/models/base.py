@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ganzoo.errors import GanzooError, did_you_mean
@@ -252,13 +253,71 @@ def _create(
 
 
 def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
-    """What is wrong with keyword ``arguments`` for a class or function: unknown names, in words."""
+    """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and what is no number."""
     parameters = inspect.signature(factory).parameters
+    wrong = [
+        f"needs {'a whole number' if isinstance(parameters[name].default, int) else 'a number'} for '{name}', not {value!r}"
+        for name, value in arguments.items()
+        if name in parameters and not _is_like(value, parameters[name].default)
+    ]
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return []
+        return wrong
     known = [name for name in parameters if name not in ("image_channels", "image_size_px", "num_classes", "self")]
-    return [
+    return wrong + [
         f"has no argument '{name}'.{did_you_mean(name, known)} It takes: {', '.join(known) or 'none'}"
         for name in arguments
         if name not in known
     ]
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value may stand where a number is the default; anything may stand elsewhere."""
+    if isinstance(default, bool) or not isinstance(default, int | float) or value is None:
+        return True
+    return not isinstance(value, bool) and isinstance(value, int if isinstance(default, int) else int | float)
+
+
+def output_problems(network: Any, output: Any, count: int, images: tuple[int, int, int]) -> list[str]:
+    """Where what a network gave departs from the contract: type, shapes, or fields that its spec does not promise.
+
+    Args:
+        network: A generator or discriminator with a spec.
+        output: What it gave.
+        count: Images it was given.
+        images: Channels, side in pixels, number of classes.
+    """
+    makes_images = isinstance(network.spec, GeneratorSpec)
+    kind = GeneratorOutput if makes_images else DiscriminatorOutput
+    if not isinstance(output, kind):
+        return [f"gives a {type(output).__name__}, not a {kind.__name__}"]
+    parts = {name: part for name, part in output._asdict().items() if part is not None}
+    wanted = _output_shapes(count, images)
+    problems = [problem for name, part in parts.items() if (problem := _part_problem(name, part, wanted[name]))]
+    promised = network.spec.gives & set(kind._fields)
+    problems += [f"gives no {name}, which its spec promises" for name in sorted(promised - parts.keys())]
+    return problems + [f"gives {name}, which its spec does not declare" for name in sorted(parts.keys() - promised - {"image"})]
+
+
+def _output_shapes(count: int, images: tuple[int, int, int]) -> dict[str, tuple[int | None, ...]]:
+    """Output field -> its shape; None is any length, and realness may be a map."""
+    channels, size_px, classes = images
+    return {
+        "image": (count, channels, size_px, size_px),
+        "attention": (count, 1, size_px, size_px),
+        "style": (count, None),
+        "scores": (count, 1),
+        "class_logits": (count, classes),
+        "action_units": (count, NUM_ACTION_UNITS),
+        "code": (count, classes * CODE_SIZE),
+    }
+
+
+def _part_problem(name: str, part: Any, wanted: tuple[int | None, ...]) -> str | None:
+    if not isinstance(part, Tensor):
+        return f"gives a {type(part).__name__} as {name}, not a tensor"
+    shape = tuple(part.shape)
+    own = shape[:2] if name == "scores" and len(shape) == 4 else shape  # a map of scores
+    if len(own) != len(wanted) or any(side not in (None, found) for side, found in zip(wanted, own, strict=True)):
+        sides = ", ".join("any" if side is None else str(side) for side in wanted)
+        return f"gives {name} of shape {shape}, not ({sides}){' or a map of them' if name == 'scores' else ''}"
+    return None if part.dtype == torch.float32 else f"gives {name} as {part.dtype}, not float32"

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganzoo.models.base import condition_width
+from ganzoo.models.base import condition_width, output_problems
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
+
+_TRIAL_IMAGES = 2  # so that a batch that is taken for one image is noticed
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -34,18 +36,33 @@ def macs_per_image(name: str, arguments: Mapping[str, Any], images: tuple[int, i
         images: Channels, side in pixels, number of classes.
         kind: ``generator`` or ``discriminator``.
     """
-    channels, size, classes = images
     network = _traced(name, arguments, images, kind).eval()
+    with FlopCounterMode(display=False) as counter:
+        _pass(network, images, count=1)
+    return int(counter.get_total_flops()) // 2
+
+
+def trial_problems(name: str, arguments: Mapping[str, Any], images: tuple[int, int, int], kind: str) -> list[str]:
+    """Where what a network gives for a batch of ``_TRIAL_IMAGES`` departs from its contract; shapes alone are traced.
+
+    Raises:
+        Exception: Whatever the network raises.
+    """
+    network = _traced(name, arguments, images, kind)
+    return output_problems(network, _pass(network, images, _TRIAL_IMAGES), _TRIAL_IMAGES, images)
+
+
+def _pass(network: Any, images: tuple[int, int, int], count: int) -> Any:
+    """What a traced network gives for a batch."""
+    channels, size, classes = images
     spec = network.spec
-    with torch.device("meta"):
+    with torch.device("meta"), torch.no_grad():
         takes_image = getattr(spec, "takes_image", True)
-        inputs = [torch.empty(1, channels, size, size) if takes_image else torch.empty(1, getattr(spec, "noise_size", 0))]
+        inputs = [torch.empty(count, channels, size, size) if takes_image else torch.empty(count, getattr(spec, "noise_size", 0))]
         if spec.condition is not None:
             width = condition_width(spec.condition, classes)
-            inputs.append(torch.zeros(1, dtype=torch.int64) if spec.condition == "index" else torch.empty(1, width))
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            network(*inputs)
-    return int(counter.get_total_flops()) // 2
+            inputs.append(torch.zeros(count, dtype=torch.int64) if spec.condition == "index" else torch.empty(count, width))
+        return network(*inputs)
 
 
 def _traced(name: str, arguments: Mapping[str, Any], images: tuple[int, int, int], kind: str) -> Any:

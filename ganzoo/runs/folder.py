@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.runs.schema import MetricsFile, RunInfo
 
 Model = TypeVar("Model", bound=BaseModel)
+_TEMPORARY = re.compile(r"\.[^.]+\.\d+(\.\w+)?")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Takes away the temporary files of writers that were killed; nobody may be writing in the folder now."""
+    for file in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(file.name):
+            file.unlink()
 
 
 def _as_name(text: str) -> str:

@@ -238,7 +238,7 @@ class Trainer:
         weights = tuple(phase.settings.terms[name].weight_at(progress) for name in phase.names)
         context.begin(phase.settings.side, with_graph, phase.settings.style)
         with self.fabric.autocast():
-            values = [term(context).float() for term in phase.terms]
+            values = [_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)]
         total = torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum()
         optimizers = [self.optimizers[part] for part in phase.settings.update]
         for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
@@ -246,7 +246,10 @@ class Trainer:
             base = self.recipe.optimizer_for(part).lr * stage.lr_factor
             set_learning_rate(optimizer, base, progress, stage.linear_decay_from)
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
-        total.backward(inputs=phase.parameters)
+        if total.requires_grad:
+            total.backward(inputs=phase.parameters)
+        if all(parameter.grad is None for parameter in phase.parameters):
+            raise GanzooError(f"No gradient reaches {phase.label}: its terms ({', '.join(phase.names)}) do not depend on it.")
         if phase.settings.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(phase.parameters, phase.settings.clip_gradient_norm)
         for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
@@ -300,6 +303,14 @@ def create_trainer(
         ActionUnits(dataset, device) if works_in_units else None,
         dataset.train.images,
     )
+
+
+def _scalar(name: str, value: Any) -> Tensor:
+    """The value of a term, which may be somebody else's."""
+    if not isinstance(value, Tensor) or value.ndim:
+        what = f"values of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise GanzooError(f"The term '{name}' gives {what}; a loss is one number, a tensor without dimensions.")
+    return value.float()
 
 
 def _images_with_graph(phases: Sequence[_ReadyPhase]) -> frozenset[str]:

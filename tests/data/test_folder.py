@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,40 @@ def test_what_is_no_such_tree_is_refused(tmp_path: Path) -> None:
 def test_relative_paths_start_at_the_data_root(tmp_path: Path) -> None:
     tree(tmp_path / "mine")
     assert len(load_dataset("folder:mine", root=tmp_path).train) == 4
+
+
+def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        (tree(tmp_path) / part / "sad").mkdir()
+    with pytest.raises(GanzooError, match="no pictures in 'sad'. Add them or remove the class."):
+        load(tmp_path)
+
+
+def test_a_link_to_nothing_is_a_bad_item(tmp_path: Path) -> None:
+    (tree(tmp_path) / "train" / "calm" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(GanzooError, match=r"1 item cannot be used: train/calm/gone.png cannot be read \(No such file"):
+        load(tmp_path)
+    assert load(tmp_path, skip_bad=True).skipped == ("train/calm/gone.png cannot be read (No such file or directory)",)
+
+
+def test_linked_class_folders_are_read(tmp_path: Path) -> None:
+    root = tree(tmp_path / "real")
+    for part in ("train", "val", "test"):
+        for name in ("calm", "wild"):
+            (tmp_path / "linked" / part).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "linked" / part / name).symlink_to(root / part / name)
+    assert load(tmp_path / "linked").content_hash == load(root).content_hash
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path)
+    for part in ("train", "val", "test"):
+        shutil.rmtree(tmp_path / part / "wild")
+    with pytest.raises(GanzooError, match="has one class, 'calm'; translation needs at least 2"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("size_px", [0, 7, 100_000])
+def test_absurd_sizes_are_refused(tmp_path: Path, size_px: int) -> None:
+    with pytest.raises(GanzooError, match=f"Images can be 8 to 512 pixels a side, not {size_px}"):
+        load(tree(tmp_path), image_size_px=size_px)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ganzoo.data.base import Dataset, Split, load_dataset
 from ganzoo.errors import GanzooError
+from ganzoo.evaluation import judge_descent
 from ganzoo.evaluation.judge import SHIPPED_FOLDER, judge_cache_folder, load_judges, open_judges
 from ganzoo.evaluation.judge_augmentation import augment
 from ganzoo.evaluation.judge_card import read_card
-from ganzoo.evaluation.judge_descent import TrainingSettings
+from ganzoo.evaluation.judge_descent import TrainingSettings, train_network
 from ganzoo.evaluation.judge_measuring import fit_temperature, measure, restricted_to
 from ganzoo.evaluation.judge_networks import ARCHITECTURES, build_network
 from ganzoo.evaluation.judge_training import prepare, train_judges
@@ -289,3 +290,17 @@ def test_the_shipped_vote_knows_rendered_faces(tmp_path: Path, monkeypatch: pyte
     probabilities = panel.probabilities(dataset.test.images[chosen])
     assert panel.class_names == dataset.class_names
     assert (probabilities.argmax(dim=1) == dataset.test.labels[chosen]).float().mean() > 0.97
+
+
+def test_a_tiny_dataset_does_not_use_up_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_descent, "_MOST_EPOCHS", 3)
+    images = torch.randint(0, 256, (24, 1, 32, 32), dtype=torch.uint8)
+    settings = TrainingSettings(minutes=10.0, scale=0.25)
+    trained = train_network("squeeze", images, torch.arange(24) % 2, 2, settings, seed=0)
+    assert 3 <= trained.epochs < 4 and trained.seconds < 60
+
+
+def test_a_budget_of_time_is_all_that_counts_where_it_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = judge_descent._Budget(TrainingSettings(minutes=28 / 4), steps_per_epoch=28358 / 64)
+    monkeypatch.setattr(budget, "elapsed", lambda: 105.0)
+    assert budget.spent(step=1000) == 105.0 / (60 * 7)  # as for the shipped judges: 11 epochs in all

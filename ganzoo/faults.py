@@ -1,0 +1,28 @@
+"""Finds the part from elsewhere in which an unexpected error arose, so that its author reads one line instead of a traceback."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from ganzoo.errors import in_one_line
+from ganzoo.registry import FOREIGN_PACKAGES
+
+
+def fault_in_words(error: BaseException) -> str | None:
+    """``my_model.py, line 12, in MyGenerator.forward: ValueError: ...``; None where no part from elsewhere is in use.
+
+    An error that arises in ganzoo or a library although such parts are in use (they may have given it something odd) names
+    their packages.
+    """
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").split(".")[0] in FOREIGN_PACKAGES
+    ]
+    if frames:
+        frame, line = frames[-1]
+        return f"{Path(frame.f_code.co_filename).name}, line {line}, in {frame.f_code.co_qualname}: {in_one_line(error)}"
+    if not FOREIGN_PACKAGES or not isinstance(error, Exception) or isinstance(error, OSError):
+        return None
+    return f"{in_one_line(error)} (with parts of {', '.join(sorted(FOREIGN_PACKAGES))} in use)"
