@@ -120,7 +120,7 @@ class _OneForAll(PatchClassifier):
     """Judges a batch as if it were one image, and classifies into a class too many."""
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
-        scores, logits, _ = super().forward(image)
+        scores, logits, *_ = super().forward(image)
         assert logits is not None
         return DiscriminatorOutput(scores.mean(0, keepdim=True), torch.cat([logits, logits[:, :1]], 1))
 

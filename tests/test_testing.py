@@ -149,16 +149,19 @@ class NoSpecTiny(Sound):
 
 
 @pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type[Generator]], str]]:
-    """Registers a network for the length of a test."""
-    monkeypatch.setattr(GENERATORS, "_registered", dict(GENERATORS._registered))
-    monkeypatch.setattr(GENERATORS, "_origins", dict(GENERATORS._origins))
+def register() -> Iterator[Callable[[type[Generator]], str]]:
+    """Registers a network for the length of a test; built-in ones that it loads stay registered."""
+    added: list[str] = []
 
     def add(network: type[Generator]) -> str:
         GENERATORS.add(network.__name__, network, origin="test")
+        added.append(network.__name__)
         return network.__name__
 
     yield add
+    for name in added:
+        del GENERATORS._registered[name]
+        del GENERATORS._origins[name]
 
 
 @pytest.mark.parametrize("check", NETWORK_CHECKS.values(), ids=[name.replace(" ", "-") for name in NETWORK_CHECKS])
