@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from ganzoo.registry import FOREIGN_PACKAGES
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -19,3 +21,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _two_threads() -> None:
     torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(autouse=True)
+def _parts_of_one_test() -> Iterator[None]:
+    """Parts from elsewhere that a test loads are not in use in the next one."""
+    before = set(FOREIGN_PACKAGES)
+    yield
+    FOREIGN_PACKAGES.intersection_update(before)
