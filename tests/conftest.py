@@ -1,4 +1,4 @@
-"""One cache for the whole test session, away from the user's own, and few threads: results then depend on no machine."""
+"""One cache for the whole test session, away from the user's own, and one thread: results then depend on no machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+def _one_thread() -> Iterator[None]:
+    """Test processes run side by side; threads that wait for one another would slow all of them down."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # for the programs that tests start
+        yield
 
 
 @pytest.fixture(autouse=True)
