@@ -25,6 +25,7 @@ class Preset(BaseModel):
         batch_size: Images per batch.
         every: Batches per generator step, where a recipe takes more than one.
         lr: Learning rate.
+        linear_decay_from: Share of each stage after which learning rates fall linearly to zero.
         images: Training images in all, shared by the stages as their lengths.
         max_sources: Source images scored.
         inception: Whether FID is computed.
@@ -36,6 +37,7 @@ class Preset(BaseModel):
     batch_size: int | None = Field(None, gt=0)
     every: int | None = Field(None, gt=0)
     lr: float | None = Field(None, gt=0)
+    linear_decay_from: float | None = Field(None, ge=0, le=1)
     images: int | None = Field(None, gt=0)
     max_sources: int | None = Field(None, gt=0)
     inception: bool = True
@@ -82,6 +84,8 @@ def apply_preset(recipe: Recipe, preset: Preset) -> Recipe:
     total = sum(stage.epochs or stage.images or 0.0 for stage in recipe.stages)
     for stage, original in zip(record["stages"], recipe.stages, strict=True):
         stage["batch_size"] = preset.batch_size or stage["batch_size"]
+        if preset.linear_decay_from is not None:
+            stage["linear_decay_from"] = preset.linear_decay_from
         if preset.images is not None:
             share = (original.epochs or original.images or 0.0) / total
             stage.update(images=round(preset.images * share), epochs=None)

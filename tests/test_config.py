@@ -189,13 +189,14 @@ def test_quick_changes_scale_alone() -> None:
         "stages.0.batch_size",
         "stages.0.epochs",
         "stages.0.images",
+        "stages.0.linear_decay_from",
         "stages.0.phases.1.every",
     }
     assert after.generator.arguments["width"] == after.discriminator.arguments["width"] == quick.width
     (stage,) = after.stages
     assert (stage.images, stage.epochs, stage.batch_size) == (quick.images, None, quick.batch_size)
     assert [phase.every for phase in stage.phases] == [1, quick.every]
-    assert after.optimizer.lr == quick.lr
+    assert (after.optimizer.lr, stage.linear_decay_from) == (quick.lr, quick.linear_decay_from)
 
 
 def test_a_preset_keeps_ratios_and_shares() -> None:
@@ -205,6 +206,7 @@ def test_a_preset_keeps_ratios_and_shares() -> None:
     assert after.optimizer_for("generator").lr == pytest.approx(2e-4)
     assert after.optimizer_for("discriminator").lr == pytest.approx(8e-4)
     assert [stage.images for stage in after.stages] == [200, 600]
+    assert [stage.linear_decay_from for stage in after.stages] == [1.0, 1.0]
     assert after.generator.arguments == {}
 
 

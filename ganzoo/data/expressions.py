@@ -47,9 +47,9 @@ EMOTIONS: tuple[str, ...] = tuple(EMFACS_PROTOTYPES)
 
 # One number for the strength of a face's expression, then one per unit for how that unit departs from the prototype.
 VARIATION_WIDTH = 1 + len(AU_NAMES)
-_WEAKEST, _STRONGEST = 0.75, 1.1
-_RELATIVE_DEPARTURE = 0.25
-_STRAY_ACTIVITY = 0.12
+_WEAKEST, _STRONGEST = 0.5, 1.2
+_RELATIVE_DEPARTURE = 0.55
+_STRAY_ACTIVITY = 0.25
 
 
 def class_prototypes(class_names: Sequence[str] = EMOTIONS) -> Tensor:
@@ -70,8 +70,8 @@ def class_prototypes(class_names: Sequence[str] = EMOTIONS) -> Tensor:
 def vary_prototypes(draws: Tensor) -> Tensor:
     """Turns draws into action units: how each face shows each emotion.
 
-    Every face shows an emotion with its own strength (0.75 to 1.1 of the prototype); active units depart from it by up to a
-    quarter, and every unit has up to 0.12 of stray activity, mostly much less.
+    Every face shows an emotion with its own strength (0.5 to 1.2 of the prototype); active units depart from it by up to
+    0.55 of their value, and every unit has up to 0.25 of stray activity, mostly much less.
 
     Args:
         draws: Uniform numbers in [0, 1), float32 ``(N, 7, VARIATION_WIDTH)``.

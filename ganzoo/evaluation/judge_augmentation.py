@@ -1,4 +1,8 @@
-"""What a judge sees while it is trained: faces warped, flipped, relit and partly hidden."""
+"""What a judge sees while it is trained: faces warped, flipped, relit, out of focus, grainy and partly hidden.
+
+Grain and blur are there because a judge scores generated faces: it has to read the expression and not the texture, and no faint
+pattern may change its mind.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from ganzoo.evaluation.judge_networks import normalise
 
 
 def augment(images: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
-    """Random flips, rotations, shifts, scales, contrast and hidden boxes.
+    """Random flips, rotations, shifts, scales, contrast, blur, grain and hidden boxes.
 
     Args:
         images: uint8 ``(N, C, H, W)``.
@@ -32,7 +36,21 @@ def augment(images: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
     grid = functional.affine_grid(matrices, [count, images.shape[1], side_px, side_px], align_corners=False)
     warped = functional.grid_sample(normalise(images), grid, padding_mode="reflection", align_corners=False)
     warped = warped * uniform(0.8, 1.2, 1, 1, 1) + uniform(-0.3, 0.3, 1, 1, 1)
+    warped = _add_grain(_blur(warped, generator), generator)
     return _hide_boxes(warped, generator).contiguous(memory_format=torch.channels_last)
+
+
+def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Averages 3 x 3 pixels in a third of the images."""
+    blurred = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
+    chosen = torch.rand(len(images), generator=generator) < 1 / 3
+    return torch.where(chosen[:, None, None, None], blurred, images)
+
+
+def _add_grain(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Adds normal noise, of a deviation of up to 0.4 (a tenth of black to white) in each image."""
+    deviation = 0.4 * torch.rand((len(images), 1, 1, 1), generator=generator)
+    return images + deviation * torch.randn(images.shape, generator=generator)
 
 
 def _hide_boxes(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -97,7 +97,7 @@ def test_every_action_unit_moves_something_and_is_documented(unit: str) -> None:
 
 
 def test_expression_leaves_everything_outside_the_head_alone() -> None:
-    faces = draw_faces(40, seed=8)
+    faces = draw_faces(400, seed=8)  # close-ups: few heads leave a corner free
     images = torch.cat([render(faces, shown(faces, emotion)) for emotion in EMOTIONS], dim=1)
     centres = (2 * torch.arange(48) + 1) / 48 - 1
     right, below = centres[None, None, :] - identity_of(faces, "shift_x"), centres[None, :, None] - identity_of(faces, "shift_y")
@@ -112,7 +112,8 @@ def test_action_units_are_in_range_and_follow_their_prototypes() -> None:
     expressions = draw_faces(2000, seed=9).expressions
     assert expressions.shape == (2000, 7, 17)
     assert expressions.min() >= 0 and expressions.max() <= 1
-    assert (expressions.mean(dim=0) - class_prototypes()).abs().max() < 0.1
+    # Mean strength 0.85, mean stray activity 0.0625; strong units are cut off at 1.
+    assert (expressions.mean(dim=0) - (0.85 * class_prototypes() + 0.0625)).abs().max() < 0.1
     assert (expressions.std(dim=0)[class_prototypes() > 0.5] > 0.04).all()
 
 

@@ -243,7 +243,7 @@ def test_augmentation_keeps_shape_and_range_and_repeats() -> None:
     images = _faces(16, 0).images
     once, again = (augment(images, 24, torch.Generator().manual_seed(1)) for _ in range(2))
     assert once.shape == (16, 1, 24, 24)
-    assert once.abs().max() <= 2 * 1.2 + 0.3 + 1e-5
+    assert once.abs().max() <= 2 * 1.2 + 0.3 + 5 * 0.4  # relit, and five deviations of the strongest grain
     assert torch.equal(once, again)
     assert not torch.equal(once, augment(images, 24, torch.Generator().manual_seed(2)))
 
