@@ -1,7 +1,7 @@
 """What a judge sees while it is trained: faces warped, flipped, relit, out of focus, grainy and partly hidden.
 
-Grain and blur are there because a judge scores generated faces: it has to read the expression and not the texture, and no faint
-pattern may change its mind.
+Grain and blur are there because a judge scores generated faces: it should read the expression and not the
+texture that a generator leaves.
 """
 
 from __future__ import annotations
