@@ -99,6 +99,8 @@ class Phase(_Settings):
     Attributes:
         update: Network, or part of one (``generator.decoder``), or several; all else is frozen in this phase.
         every: Runs on every so many batches; 5 on the generator's phase is n_critic = 5.
+        start: Share of the stage after which this phase begins. A discriminator that has a lead (the first steps of
+            arXiv:1701.07875, section 3, train it to optimality) tells the generator which way is up.
         terms: Name -> weighted term.
         clip_gradient_norm: Largest norm of the phase's gradient; None for no limit.
         style: Where a generator that works with styles takes those of the targets: ``noise``, or ``reference``, a face of the
@@ -107,6 +109,7 @@ class Phase(_Settings):
 
     update: tuple[str, ...]
     every: int = Field(1, ge=1)
+    start: float = Field(0.0, ge=0, lt=1)
     terms: dict[str, Term] = Field(min_length=1)
     clip_gradient_norm: float | None = Field(None, gt=0)
     style: Literal["noise", "reference"] = "noise"
@@ -201,6 +204,14 @@ class Recipe(_Settings):
     def optimizer_for(self, part: str) -> Optimizer:
         """Settings of the optimiser of a network, or of a part of one; a part without its own has those of its network."""
         return self.optimizers.get(part) or self.optimizers.get(part.split(".")[0], self.optimizer)
+
+    def at_full_work(self) -> Recipe:
+        """The recipe with every phase running from the start of its stage: what a trial of a few batches has to show."""
+        stages = (
+            stage.model_copy(update={"phases": tuple(phase.model_copy(update={"start": 0.0}) for phase in stage.phases)})
+            for stage in self.stages
+        )
+        return self.model_copy(update={"stages": tuple(stages)})
 
     def identity(self) -> dict[str, Any]:
         """The resolved recipe without its length and words: what makes two runs the same experiment."""

@@ -73,7 +73,7 @@ def seconds_per_step(
     cycle = max(phase.every for phase in recipe.stages[0].phases)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         generator, discriminator = make_networks()
-        trial = create_trainer(recipe, generator, discriminator, dataset, fabric, seed=0)
+        trial = create_trainer(recipe.at_full_work(), generator, discriminator, dataset, fabric, seed=0)
         steps = trial.steps()
         next(steps)
         began = time.perf_counter()

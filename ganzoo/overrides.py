@@ -24,7 +24,9 @@ class Preset(BaseModel):
         width: Width of every network that has one.
         batch_size: Images per batch.
         every: Batches per generator step, where a recipe takes more than one.
+        start: Share of each stage after which such a generator begins: the lead of its discriminator.
         lr: Learning rate.
+        discriminator_lr: That of the discriminator, where it is another (two time scales, arXiv:1706.08500).
         linear_decay_from: Share of each stage after which learning rates fall linearly to zero.
         images: Training images in all, shared by the stages as their lengths.
         max_sources: Source images scored.
@@ -36,7 +38,9 @@ class Preset(BaseModel):
     width: int | None = Field(None, gt=0)
     batch_size: int | None = Field(None, gt=0)
     every: int | None = Field(None, gt=0)
+    start: float | None = Field(None, ge=0, lt=1)
     lr: float | None = Field(None, gt=0)
+    discriminator_lr: float | None = Field(None, gt=0)
     linear_decay_from: float | None = Field(None, ge=0, le=1)
     images: int | None = Field(None, gt=0)
     max_sources: int | None = Field(None, gt=0)
@@ -78,9 +82,11 @@ def apply_preset(recipe: Recipe, preset: Preset) -> Recipe:
         has_width = "width" in inspect.signature(registry.get(record[role]["name"])).parameters
         if preset.width is not None and has_width:
             record[role]["width"] = preset.width
-    if preset.lr is not None:
-        for settings in (record["optimizer"], *record["optimizers"].values()):
-            settings["lr"] *= preset.lr / recipe.optimizer.lr
+    if preset.discriminator_lr is not None:
+        record["optimizers"].setdefault("discriminator", dict(record["optimizer"]))
+    for part, settings in {"": record["optimizer"], **record["optimizers"]}.items():
+        rate = preset.discriminator_lr if part.startswith("discriminator") else preset.lr
+        settings["lr"] *= (rate or preset.lr or recipe.optimizer.lr) / recipe.optimizer.lr
     total = sum(stage.epochs or stage.images or 0.0 for stage in recipe.stages)
     for stage, original in zip(record["stages"], recipe.stages, strict=True):
         stage["batch_size"] = preset.batch_size or stage["batch_size"]
@@ -90,8 +96,9 @@ def apply_preset(recipe: Recipe, preset: Preset) -> Recipe:
             share = (original.epochs or original.images or 0.0) / total
             stage.update(images=round(preset.images * share), epochs=None)
         for phase in stage["phases"]:
-            if preset.every is not None and phase["every"] > 1:
-                phase["every"] = preset.every
+            if phase["every"] > 1:
+                phase["every"] = preset.every or phase["every"]
+                phase["start"] = phase["start"] if preset.start is None else preset.start
     return parse_recipe(record, "preset")
 
 

@@ -72,7 +72,7 @@ def tiny_recipe(recipe: Recipe, steps: int = 2, learning_rate: float = LEARNING_
                     "batch_size": BATCH_SIZE,
                 }
             )
-            for stage in recipe.stages
+            for stage in recipe.at_full_work().stages
         ),
     }
     return recipe.model_copy(update=changed)
@@ -81,7 +81,7 @@ def tiny_recipe(recipe: Recipe, steps: int = 2, learning_rate: float = LEARNING_
 def alone(recipe: Recipe, phase: Phase, steps: int) -> Recipe:
     """A recipe of one phase of another one, run on every batch."""
     stage = recipe.stages[0].model_copy(
-        update={"phases": (phase.model_copy(update={"every": 1}),), "images": BATCH_SIZE * steps, "epochs": None}
+        update={"phases": (phase.model_copy(update={"every": 1, "start": 0.0}),), "images": BATCH_SIZE * steps, "epochs": None}
     )
     return recipe.model_copy(update={"stages": (stage,)})
 

@@ -186,17 +186,21 @@ def test_quick_changes_scale_alone() -> None:
         "generator.width",
         "discriminator.width",
         "optimizer.lr",
+        "optimizers.discriminator",
         "stages.0.batch_size",
         "stages.0.epochs",
         "stages.0.images",
         "stages.0.linear_decay_from",
         "stages.0.phases.1.every",
+        "stages.0.phases.1.start",
     }
     assert after.generator.arguments["width"] == after.discriminator.arguments["width"] == quick.width
     (stage,) = after.stages
     assert (stage.images, stage.epochs, stage.batch_size) == (quick.images, None, quick.batch_size)
-    assert [phase.every for phase in stage.phases] == [1, quick.every]
+    assert [(phase.every, phase.start) for phase in stage.phases] == [(1, 0), (quick.every, quick.start)]
     assert (after.optimizer.lr, stage.linear_decay_from) == (quick.lr, quick.linear_decay_from)
+    discriminator = before.optimizer_for("discriminator").model_copy(update={"lr": quick.discriminator_lr})
+    assert after.optimizer_for("discriminator") == discriminator
 
 
 def test_a_preset_keeps_ratios_and_shares() -> None:
@@ -208,6 +212,21 @@ def test_a_preset_keeps_ratios_and_shares() -> None:
     assert [stage.images for stage in after.stages] == [200, 600]
     assert [stage.linear_decay_from for stage in after.stages] == [1.0, 1.0]
     assert after.generator.arguments == {}
+
+
+def test_a_preset_can_have_a_rate_for_the_discriminator_alone() -> None:
+    record = _record(optimizer={"lr": 1e-4}, optimizers={"generator.head": {"lr": 2e-4}})
+    after = apply_preset(parse_recipe(record, "test"), Preset(discriminator_lr=5e-4))
+    rates = {part: after.optimizer_for(part).lr for part in ("generator", "generator.head", "discriminator")}
+    assert rates == pytest.approx({"generator": 1e-4, "generator.head": 2e-4, "discriminator": 5e-4})
+
+
+def test_a_trial_does_not_wait_for_late_phases() -> None:
+    record = _record()
+    record["stages"][0]["phases"][1]["start"] = 0.5
+    recipe = parse_recipe(record, "test")
+    assert [phase.start for phase in recipe.stages[0].phases] == [0, 0.5]
+    assert [phase.start for phase in recipe.at_full_work().stages[0].phases] == [0, 0]
 
 
 def test_presets_are_known_by_name() -> None:

@@ -155,17 +155,18 @@ def test_other_protocol_has_another_fingerprint(tmp_path: Path) -> None:
 
 
 def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:
-    constant = "stages.0.linear_decay_from=1"  # a rate that falls depends on the length
-    short = tiny_run(tmp_path, constant, images=80)
+    # A rate that falls and a generator that begins late depend on the length.
+    constant = ("stages.0.linear_decay_from=1", "stages.0.phases.1.start=0")
+    short = tiny_run(tmp_path, *constant, images=80)
     with pytest.raises(GanzooError, match=r"other settings: recipe\.stages\.0\.images: 80, now 160.*--extend"):
-        tiny_run(tmp_path, constant, images=160)
-    longer = tiny_run(tmp_path, constant, images=160, extend=True)
+        tiny_run(tmp_path, *constant, images=160)
+    longer = tiny_run(tmp_path, *constant, images=160, extend=True)
     assert longer.folder == short.folder and longer.info.progress.steps == 20
-    whole = tiny_run(tmp_path / "whole", constant, images=160)
+    whole = tiny_run(tmp_path / "whole", *constant, images=160)
     assert generator_bytes(longer) == generator_bytes(whole)
     settings = RunFolder(longer.folder).config.read_bytes()
     with pytest.raises(GanzooError, match="gone 20 steps, further than the 10 asked for"):
-        tiny_run(tmp_path, constant, images=80, extend=True)
+        tiny_run(tmp_path, *constant, images=80, extend=True)
     assert RunFolder(longer.folder).config.read_bytes() == settings
 
 

@@ -112,6 +112,15 @@ def files_digest(files: Iterable[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
+def tensor_digest(*tensors: Tensor) -> str:
+    """SHA-256 (hex) over the shape and the bytes of each tensor, in the order given."""
+    hashed = hashlib.sha256()
+    for tensor in tensors:
+        hashed.update(repr(tuple(tensor.shape)).encode())
+        hashed.update(tensor.contiguous().cpu().numpy().data)
+    return hashed.hexdigest()
+
+
 def content_hash(splits: Mapping[str, Split], class_names: Sequence[str]) -> str:
     """SHA-256 (hex) over class names and every part's pixels (with their shape) and labels: `Dataset.content_hash`."""
     digest = hashlib.sha256(json.dumps(list(class_names)).encode())

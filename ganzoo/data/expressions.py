@@ -38,7 +38,7 @@ EMFACS_PROTOTYPES: Mapping[str, Mapping[str, float]] = {
     "angry": {"AU4": 0.9, "AU5": 0.4, "AU7": 0.7, "AU23": 0.7},
     "disgust": {"AU4": 0.3, "AU9": 0.8, "AU10": 0.7, "AU15": 0.4, "AU17": 0.5},
     "fear": {"AU1": 0.8, "AU2": 0.5, "AU4": 0.6, "AU5": 0.7, "AU7": 0.4, "AU20": 0.7, "AU25": 0.5, "AU26": 0.4},
-    "happy": {"AU6": 0.7, "AU12": 0.9, "AU25": 0.6},
+    "happy": {"AU6": 0.7, "AU12": 0.9, "AU25": 0.9},
     "neutral": {},
     "sad": {"AU1": 0.7, "AU4": 0.6, "AU15": 0.8, "AU17": 0.4},
     "surprise": {"AU1": 0.8, "AU2": 0.8, "AU5": 0.7, "AU25": 0.7, "AU26": 0.8},

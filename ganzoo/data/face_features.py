@@ -113,14 +113,15 @@ def _mouth_shape(scene: Scene) -> _Mouth:
     along = (scene.x / (face["mouth_width"] * (1 + widening))).clamp_(-1.4, 1.4)
     corner = 0.34 * au["AU15"] + 0.03 * au["AU17"] + 0.03 * au["AU20"] - 0.32 * au["AU12"] + face["mouth_curve"]
     bend = corner * along * along * (1 + face["mouth_asymmetry"] * along)
-    drop = 0.12 * au["AU12"] + 0.04 * au["AU26"] - 0.12 * au["AU15"] - 0.02 * au["AU17"] - 0.03 * au["AU10"]
+    drop = 0.07 * au["AU12"] + 0.04 * au["AU26"] - 0.07 * au["AU15"] - 0.02 * au["AU17"] - 0.03 * au["AU10"]
     middle = face["mouth_height"] + drop
     lens = (1 - along * along).clamp_(min=0)
     round_part = (0.25 + au["AU26"]).clamp(max=1)
     # 1.4 t / (t + 0.4) is round like the square root of t, an ellipse, without its cost.
     arc = lens + round_part * (1.4 * lens / (lens + 0.4) - lens)
-    above = 0.025 + 0.045 * au["AU25"] + 0.1 * au["AU26"] + 0.05 * au["AU10"]
-    below = 0.025 + 0.13 * au["AU25"] + 0.24 * au["AU26"]
+    grin = au["AU12"] * au["AU25"]
+    above = 0.025 + 0.045 * au["AU25"] + 0.1 * au["AU26"] + 0.05 * au["AU10"] + 0.03 * grin
+    below = 0.025 + 0.13 * au["AU25"] + 0.24 * au["AU26"] + 0.14 * grin
     return _Mouth(scene.y - middle - bend, arc, above, below)
 
 
@@ -128,5 +129,5 @@ def _teeth(scene: Scene, shape: _Mouth) -> Tensor:
     """Coverage of the upper teeth, which show where the lips are drawn up or apart (AU10, AU12, AU20)."""
     au = scene.au
     drawn = (1.4 * au["AU12"] + 0.9 * au["AU10"] + 0.6 * au["AU20"]).clamp(max=1) * (2.5 * au["AU25"]).clamp(max=1)
-    edge = shape.below * 0.3 * shape.arc
-    return inside(shape.down - edge, 1.5 * scene.blur) * drawn
+    edge = shape.below * 0.75 * shape.arc
+    return inside(shape.down - edge, 1.2 * scene.blur) * drawn

@@ -19,14 +19,14 @@ from ganzoo.errors import GanzooError
 Range = tuple[float, float]
 _RANGES: Mapping[str, Range] = {
     # Pose: a close-up, in which brows or mouth may touch the frame. Rotation is the tangent of half the angle, so that no sine
-    # has to be computed (0.15 is 17 degrees).
-    "shift_x": (-0.36, 0.36),
-    "shift_y": (-0.55, 0.13),
-    "half_rotation": (-0.15, 0.15),
-    "scale": (1.62, 1.9),
-    "aspect": (0.94, 1.06),
-    "yaw": (-0.06, 0.06),
-    "pitch": (-0.04, 0.04),
+    # has to be computed (0.06 is 7 degrees).
+    "shift_x": (-0.52, 0.52),
+    "shift_y": (-0.63, 0.19),
+    "half_rotation": (-0.06, 0.06),
+    "scale": (1.7, 1.84),
+    "aspect": (0.97, 1.03),
+    "yaw": (-0.03, 0.03),
+    "pitch": (-0.02, 0.02),
     # Light and camera.
     "light_x": (-0.15, 0.15),
     "light_y": (-0.15, 0.05),
@@ -58,7 +58,7 @@ _RANGES: Mapping[str, Range] = {
     "hair_part": (-0.1, 0.1),
     # Eyes and brows.
     "eye_distance": (0.29, 0.35),
-    "eye_height": (-0.19, -0.11),
+    "eye_height": (-0.17, -0.13),
     "eye_width": (0.21, 0.25),
     "eye_opening": (0.11, 0.14),
     "eye_tilt": (-0.1, 0.14),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.base import SPLIT_NAMES, DataOptions, Dataset, Split
-from ganzoo.data.cache import CacheEntry, cache_key, cached, content_hash
+from ganzoo.data.cache import CacheEntry, cache_key, cached, content_hash, tensor_digest
 from ganzoo.data.expressions import AU_NAMES, EMOTIONS
 from ganzoo.data.face_parameters import FaceParameters, draw_faces
 from ganzoo.data.rendering import DEFAULT_SIZE_PX, RENDERER_VERSION, render
@@ -31,6 +31,7 @@ SPLIT_SIZES: Mapping[str, int] = {"train": 12_000, "val": 1_500, "test": 2_000}
 _FACE_SEEDS: Mapping[str, int] = {"train": 48_001, "val": 48_002, "test": 48_003}
 _LABEL_SEED_OFFSET = 1_000_000
 _IDENTITY_STRIDE = 1_000_000
+_PROBED_FACES = 32  # of each split, rendered to recognise the renderer
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,17 @@ def _splits(parts: Mapping[str, _Part], class_names: tuple[str, ...], size_px: i
     def rendered() -> CacheEntry:
         return CacheEntry({split: render(part.faces, units[split], size_px) for split, part in parts.items()})
 
-    images = cached(_cache_key(class_names, size_px), rendered, enabled=use_cache).tensors
+    images = cached(_cache_key(parts, units, size_px), rendered, enabled=use_cache).tensors
     return {split: _split(number, images[split], part.labels, units[split]) for number, (split, part) in enumerate(parts.items())}
 
 
-def _cache_key(class_names: tuple[str, ...], size_px: int) -> str:
-    # torch and the processor belong to the key: elsewhere a byte may be one grey level off.
-    recipe = [str(RENDERER_VERSION), str(size_px), *class_names]
-    drawn = [f"{split}:{SPLIT_SIZES[split]}:{_FACE_SEEDS[split]}" for split in SPLIT_NAMES]
-    return cache_key("synthetic", *recipe, *drawn, torch.__version__, platform.machine())
+def _cache_key(parts: Mapping[str, _Part], units: Mapping[str, Tensor], size_px: int) -> str:
+    # Whatever a picture depends on is in the key: all that was drawn and, for the renderer itself, torch and the processor,
+    # the bytes of some of the pictures.
+    drawn = [tensor_digest(part.faces.identity, units[split]) for split, part in parts.items()]
+    first = torch.arange(_PROBED_FACES)
+    probe = [tensor_digest(render(part.faces.select(first), units[split][first], size_px)) for split, part in parts.items()]
+    return cache_key("synthetic", str(RENDERER_VERSION), str(size_px), *drawn, *probe, torch.__version__, platform.machine())
 
 
 def _split(number: int, images: Tensor, labels: Tensor, action_units: Tensor) -> Split:

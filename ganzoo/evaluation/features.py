@@ -10,8 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ganzoo.data.cache import CacheEntry, cache_key, cached
-from ganzoo.evaluation.grid import digest
+from ganzoo.data.cache import CacheEntry, cache_key, cached, tensor_digest
 from ganzoo.evaluation.translate import Progress
 
 
@@ -123,7 +122,7 @@ class FeatureStore:
         self._known[index] = True
 
     def _extract_or_read(self, images: Tensor) -> Tensor:
-        key = cache_key("features", self.backbone.identity, digest(images), self._device.type, torch.__version__)
+        key = cache_key("features", self.backbone.identity, tensor_digest(images), self._device.type, torch.__version__)
         return cached(key, lambda: CacheEntry({"features": self._extract(images)}), enabled=self._cache).tensors["features"]
 
     def _extract(self, images: Tensor) -> Tensor:

@@ -38,13 +38,6 @@ def off_diagonal_grid(labels: Tensor, num_classes: int) -> Grid:
     return Grid(position, labels[position], target)
 
 
-def digest(images: Tensor) -> str:
-    """SHA-256 (hex) over shape and bytes of uint8 images."""
-    hashed = hashlib.sha256(repr(tuple(images.shape)).encode())
-    hashed.update(images.contiguous().cpu().numpy().data)
-    return hashed.hexdigest()
-
-
 def content_ranks(images: Tensor, salt: str) -> Tensor:
     """A pseudo-random rank for each image that depends on its pixels and ``salt``, not on its place.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from ganzoo.evaluation.judge_networks import normalise
 
@@ -41,16 +42,20 @@ def augment(images: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
 
 
 def _blur(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Averages 3 x 3 pixels in a third of the images."""
-    blurred = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    chosen = torch.rand(len(images), generator=generator) < 1 / 3
+    """Puts half of the images out of focus, by a Gaussian whose deviation, up to 1.8 pixels, is drawn for the batch."""
+    sigma = 0.3 + 1.5 * torch.rand((), generator=generator).item()
+    blurred = gaussian_blur(images, kernel_size=[9, 9], sigma=[sigma, sigma])
+    chosen = torch.rand(len(images), generator=generator) < 0.5
     return torch.where(chosen[:, None, None, None], blurred, images)
 
 
 def _add_grain(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Adds normal noise, of a deviation of up to 0.4 (a tenth of black to white) in each image."""
-    deviation = 0.4 * torch.rand((len(images), 1, 1, 1), generator=generator)
-    return images + deviation * torch.randn(images.shape, generator=generator)
+    """Adds normal noise, fine and coarse (two pixels), each of a deviation of up to 0.4 (a tenth of black to white)."""
+    count, _, side, _ = images.shape
+    fine, coarse = (torch.randn((count, 1, pixels, pixels), generator=generator) for pixels in (side, side // 2))
+    for grain in (fine, functional.interpolate(coarse, size=side, mode="bilinear")):
+        images = images + 0.4 * torch.rand((count, 1, 1, 1), generator=generator) * grain
+    return images
 
 
 def _hide_boxes(images: Tensor, generator: torch.Generator) -> Tensor:

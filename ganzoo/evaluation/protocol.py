@@ -10,10 +10,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from ganzoo.data.cache import tensor_digest
 from ganzoo.evaluation.backbones import JudgeVotes
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.features import Backbone, Faces, NotAvailable, describe
-from ganzoo.evaluation.grid import digest
 from ganzoo.evaluation.metrics import Metric
 from ganzoo.runs.fingerprint import fingerprint
 
@@ -163,5 +163,5 @@ def canary(features: Tensor) -> list[str]:
 
 def _manifest(split: str, faces: Faces, num_classes: int) -> Manifest:
     labels = torch.bincount(faces.targets, minlength=num_classes).tolist()
-    content = fingerprint({"images": digest(faces.images), "labels": faces.targets.tolist()})
+    content = fingerprint({"images": tensor_digest(faces.images), "labels": faces.targets.tolist()})
     return Manifest(split=split, content=content, counts=labels)

@@ -214,7 +214,11 @@ class Trainer:
     def _step(self, batch: Batch, progress: float) -> None:
         """One batch through the phases that are due."""
         stage = self.recipe.stages[self.position.stage]
-        due = [phase for phase in self.stages[self.position.stage] if (self.position.stage_step + 1) % phase.settings.every == 0]
+        due = [
+            phase
+            for phase in self.stages[self.position.stage]
+            if progress >= phase.settings.start and (self.position.stage_step + 1) % phase.settings.every == 0
+        ]
         context = self._context(batch)
         for index, phase in enumerate(due):
             self._phase_step(phase, context, _images_with_graph(due[index:]), stage, progress)

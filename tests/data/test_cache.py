@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganzoo.data.base import Split
-from ganzoo.data.cache import CacheEntry, cache_folder, cache_key, cached, content_hash, files_digest
+from ganzoo.data.cache import CacheEntry, cache_folder, cache_key, cached, content_hash, files_digest, tensor_digest
 
 
 class Builder:
@@ -113,3 +113,9 @@ def test_content_hash_sees_pixels_labels_classes_and_parts() -> None:
     ]
     assert len(set(hashes)) == 5
     assert content_hash(splits(), ("a", "b")) == hashes[0]
+
+
+def test_digest_tells_bytes_and_shapes_apart() -> None:
+    images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    assert tensor_digest(images) == tensor_digest(images.clone())
+    assert len({tensor_digest(images), tensor_digest(images + 1), tensor_digest(images.view(2, 1, 2, 8))}) == 3

@@ -228,3 +228,13 @@ def labelled_pixels(count: int, seed: int) -> tuple[Tensor, Tensor]:
     labels = torch.randint(4, (count,), generator=torch.Generator().manual_seed(seed))
     images = render(faces, synthetic._shown(faces, labels, synthetic.SYNTH4_CLASSES))
     return images.flatten(1).float(), labels
+
+
+def test_faces_drawn_otherwise_are_not_found_in_the_cache(synth4: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganzoo.data.expressions._STRAY_ACTIVITY", 0.0)
+    assert load_dataset("synth4").content_hash != synth4.content_hash
+
+
+def test_faces_rendered_otherwise_are_not_found_in_the_cache(synth4: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "render", lambda faces, units, size_px: 255 - render(faces, units, size_px))
+    assert load_dataset("synth4").content_hash != synth4.content_hash

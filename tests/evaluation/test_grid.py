@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from ganzoo.evaluation.grid import class_counts, content_ranks, digest, first_of_each_class, off_diagonal_grid
+from ganzoo.evaluation.grid import class_counts, content_ranks, first_of_each_class, off_diagonal_grid
 
 
 def test_grid_holds_every_other_class_once() -> None:
@@ -27,9 +27,3 @@ def test_smaller_choices_are_part_of_larger_ones() -> None:
     labels, ranks = torch.tensor([0, 0, 0, 1, 0]), torch.tensor([4, 1, 3, 2, 0])
     assert first_of_each_class(labels, ranks, 2, 2).tolist() == [4, 1, 3]
     assert first_of_each_class(labels, ranks, 3, 2).tolist() == [4, 1, 2, 3]
-
-
-def test_digest_tells_bytes_and_shapes_apart() -> None:
-    images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
-    assert digest(images) == digest(images.clone())
-    assert len({digest(images), digest(images + 1), digest(images.view(2, 1, 2, 8))}) == 3

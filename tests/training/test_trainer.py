@@ -80,6 +80,15 @@ def test_the_generator_waits_for_its_turn() -> None:
     assert any(changed(training.generator, before))
 
 
+def test_a_phase_begins_after_its_share_of_the_stage() -> None:
+    stage = {"images": 48, "batch_size": 8, "phases": [DISCRIMINATOR_PHASE, {**GENERATOR_PHASE, "start": 0.5}]}
+    training = trainer(recipe(stages=[stage]))
+    before = parameters(training.generator)
+    for position in training.steps():
+        assert any(changed(training.generator, before)) == (position.step > 3)
+    assert training.position.updates == {"discriminator": 6, "generator": 3}
+
+
 def test_a_part_alone_can_be_trained() -> None:
     stage = {"images": 8, "batch_size": 8, "phases": [{**GENERATOR_PHASE, "update": "generator.main.0"}]}
     training = trainer(recipe(stages=[stage]))
