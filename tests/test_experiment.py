@@ -20,6 +20,7 @@ import torch
 
 import ganzoo
 from ganzoo.compare.comparison import compare_runs
+from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.experiment import RunOptions, RunResult
 from ganzoo.runs.folder import RunFolder
@@ -62,7 +63,8 @@ def test_provenance_is_complete(finished: RunResult) -> None:
     info = finished.info
     assert info.data.counts["train"] == ganzoo.load_dataset("synth4").train.class_counts(4)
     assert info.progress.steps == 20 and info.progress.images_seen == 160
-    assert info.progress.updates == {"discriminator": 20, "generator": 10}
+    # The generator's first turn falls into the lead that quick gives its discriminator.
+    assert info.progress.updates == {"discriminator": 20, "generator": 9}
     assert info.environment.packages["torch"] == version("torch")
     assert info.parameters["generator"] > 0 and info.macs_per_image and info.evaluation_seconds
 
@@ -112,9 +114,9 @@ def test_translating_with_a_finished_run(finished: RunResult) -> None:
     assert happy.shape == faces.shape and happy.dtype == torch.uint8
     assert torch.equal(happy, saved.translate(faces, saved.class_names.index("happy")))
     assert torch.equal(happy[0], saved.translate(faces[0].numpy(), "happy"))
-    floats = saved.translate(faces.float() / 127.5 - 1, "happy")
+    floats = saved.translate(to_minus1_1(faces), "happy")
     assert floats.dtype == torch.float32
-    assert torch.equal(((floats + 1) * 127.5).round().to(torch.uint8), happy)
+    assert torch.equal(to_uint8(floats), happy)
     with pytest.raises(GanzooError, match="Unknown expression 'hapy'. Did you mean 'happy'"):
         saved.translate(faces, "hapy")
     with pytest.raises(GanzooError, match=r"shape \(1, 48, 48\), not \(3, 48, 48\)"):

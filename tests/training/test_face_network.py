@@ -48,7 +48,7 @@ def found_again(network: InstanceNetwork, images: torch.Tensor) -> float:
 
 
 def test_it_learns_to_find_the_other_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EPOCHS", 40)
+    monkeypatch.setattr(module, "EPOCHS", 80)
     torch.manual_seed(0)
     made, unmade = module._made(faces(64), CPU), InstanceNetwork(1, 32)
     images = module.to_minus1_1(faces(64, seed=9))  # of other people
