@@ -66,6 +66,15 @@ def _computes_bf16(device: str) -> bool:
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":
-        # AVX512-BF16 without AMX has the instructions but no speed: training steps are a third slower than in float32.
-        return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+        return _has_amx() or _has_fast_avx512_bf16()
     return False
+
+
+def _has_amx() -> bool:
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+def _has_fast_avx512_bf16() -> bool:
+    """AMD computes it at twice the speed of float32; Intel, without AMX, trains a third slower than in float32."""
+    can = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(can.get("avx512_bf16")) and str(can.get("cpu_name", "")).startswith("AMD")
