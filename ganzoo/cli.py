@@ -343,7 +343,7 @@ def train(
 ) -> None:
     """Trains the judges of a dataset: three that vote and one that gives features."""
     from ganzoo.data.base import load_dataset
-    from ganzoo.devices import choose_device
+    from ganzoo.devices import choose_device, choose_precision
     from ganzoo.evaluation.judge_training import train_judges
     from ganzoo.registry import load_plugin_file
     from ganzoo.reporting import Reporter
@@ -351,6 +351,7 @@ def train(
     for file in plugin or ():
         load_plugin_file(file)
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size)
+    chosen_device = choose_device(device.value)
     train_judges(
         dataset,
         out,
@@ -358,7 +359,8 @@ def train(
         epochs=epochs,
         scale=scale,
         flip_averaging=flip_averaging,
-        device=choose_device(device.value),
+        device=chosen_device,
+        precision=choose_precision("auto", chosen_device),
         seed=seed,
         log=Reporter().say,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -76,5 +77,5 @@ def _has_amx() -> bool:
 
 def _has_fast_avx512_bf16() -> bool:
     """AMD computes it at twice the speed of float32; Intel, without AMX, trains a third slower than in float32."""
-    can = getattr(torch.cpu, "get_capabilities", dict)()
+    can: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(can.get("avx512_bf16")) and str(can.get("cpu_name", "")).startswith("AMD")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,11 +18,9 @@ from ganzoo.data.cache import cache_folder
 from ganzoo.data.pixels import resize_uint8
 from ganzoo.errors import GanzooError
 from ganzoo.evaluation.judge_card import CARD_NAME, JudgeCard, NetworkCard, Scores, read_card, read_network
-from ganzoo.evaluation.judge_networks import JudgeNetwork, normalise
+from ganzoo.evaluation.judge_networks import JudgeNetwork, Precision, normalise
 
 __all__ = ["JudgeCard", "JudgePanel", "NetworkCard", "Scores", "judge_cache_folder", "load_judges", "open_judges"]
-
-Precision = Literal["32", "bf16"]
 
 SHIPPED_FOLDER = Path(__file__).parent / "judges"
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in grey JPEG

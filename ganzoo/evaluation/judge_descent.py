@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ganzoo.errors import GanzooError
 from ganzoo.evaluation.judge_augmentation import augment
-from ganzoo.evaluation.judge_networks import JudgeNetwork, build_network
+from ganzoo.evaluation.judge_networks import JudgeNetwork, Precision, build_network
 
 Log = Callable[[str], None]
 
@@ -49,6 +49,7 @@ class TrainingSettings:
         focus_weight: Weight of that second cross-entropy.
         others_share: Share of the images outside the focus classes that an epoch takes; all of them come up in time.
         scale: Multiplies the widths of the networks.
+        precision: ``32`` or ``bf16``, of the forward and backward passes.
     """
 
     minutes: float | None = None
@@ -61,6 +62,7 @@ class TrainingSettings:
     focus_weight: float = 2.0
     others_share: float = 0.5
     scale: float = 1.0
+    precision: Precision = "32"
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.epochs is None):
@@ -158,7 +160,9 @@ def _descend(
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(progress, settings.learning_rate)
         batch = augment(images[members], _side_px(images.shape[-1], progress), generator).to(criterion.device)
-        loss = criterion(network(batch), labels[members].to(criterion.device))
+        with torch.autocast(criterion.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = network(batch)
+        loss = criterion(logits.float(), labels[members].to(criterion.device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()

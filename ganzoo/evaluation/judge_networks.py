@@ -8,12 +8,15 @@ image size is served. None is a copy of a published network; each docstring name
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ganzoo.errors import GanzooError, did_you_mean
+
+Precision = Literal["32", "bf16"]
 
 
 def normalise(images: Tensor) -> Tensor:

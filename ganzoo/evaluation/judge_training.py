@@ -25,7 +25,7 @@ from ganzoo.evaluation.judge import judge_cache_folder
 from ganzoo.evaluation.judge_card import JudgeCard, NetworkCard, Scores, as_stored, write_card, write_network
 from ganzoo.evaluation.judge_descent import Log, TrainedNetwork, TrainingSettings, train_network
 from ganzoo.evaluation.judge_measuring import fit_temperature, measure, restricted_to, view_logits
-from ganzoo.evaluation.judge_networks import JudgeNetwork
+from ganzoo.evaluation.judge_networks import JudgeNetwork, Precision
 
 VOTERS = ("residual", "parallel", "squeeze")
 DESCRIBER = "dense"
@@ -43,6 +43,7 @@ def train_judges(
     minutes: float | None = None,
     epochs: float | None = None,
     device: torch.device | str = "cpu",
+    precision: Precision = "32",
     seed: int = 0,
     scale: float = 1.0,
     flip_averaging: bool = True,
@@ -59,6 +60,7 @@ def train_judges(
             A small dataset takes less, because no network sees it more than 200 times.
         epochs: Passes over the training images for each network instead; repeatable whatever the machine's speed.
         device: Where to train.
+        precision: ``32`` or ``bf16``, of training; judges always answer in float32.
         seed: Seed of the first network; the others take the numbers after it.
         scale: Multiplies the networks' widths.
         flip_averaging: Whether answers are averaged over the image and its mirror image.
@@ -73,7 +75,8 @@ def train_judges(
     if minutes is None and epochs is None:
         minutes = DEFAULT_MINUTES
     rounds = math.ceil(len(ARCHITECTURES) / _side_by_side(device))
-    settings = TrainingSettings(None if minutes is None else minutes / rounds, epochs, focus=data.focus_columns, scale=scale)
+    length = None if minutes is None else minutes / rounds
+    settings = TrainingSettings(length, epochs, focus=data.focus_columns, scale=scale, precision=precision)
     members = _train_members(data, settings, seed, torch.device(device), log)
     folder = judge_cache_folder(dataset.content_hash) if out_dir is None else out_dir
     command = command or _command(dataset.name, minutes, epochs, seed, scale, flip_averaging)

@@ -16,6 +16,7 @@ from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
 from ganzoo.evaluation.features import NotAvailable
 from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
+from ganzoo.evaluation.judge_networks import Precision
 from ganzoo.evaluation.judge_training import DEFAULT_MINUTES, train_judges
 from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
 from ganzoo.evaluation.translate import Translator, has_variants
@@ -59,7 +60,7 @@ class Scorer:
         settings = EvaluationSettings(
             max_sources=config.max_sources, inception=config.inception, inception_weights=inception_weights
         )
-        return cls(dataset, _judges(dataset, device, reporter), settings, device, reporter)
+        return cls(dataset, _judges(dataset, device, config.precision, reporter), settings, device, reporter)
 
     def estimate_seconds(self, translator: Translator) -> float:
         """About how long scoring takes here, from the time of one batch."""
@@ -98,7 +99,7 @@ class Scorer:
         return True
 
 
-def _judges(dataset: Dataset, device: torch.device, reporter: Reporter) -> JudgePanel:
+def _judges(dataset: Dataset, device: torch.device, precision: Precision, reporter: Reporter) -> JudgePanel:
     try:
         return load_judges(dataset, device=device)
     except NoJudgesError:
@@ -106,5 +107,5 @@ def _judges(dataset: Dataset, device: torch.device, reporter: Reporter) -> Judge
             f"No judges know '{dataset.name}' yet: training them once, in at most {DEFAULT_MINUTES:g} minutes beside the run's "
             "own time; they are kept for its next runs. ('ganzoo judge train --minutes' takes less.)"
         )
-    train_judges(dataset, device=device, log=reporter.say)
+    train_judges(dataset, device=device, precision=precision, log=reporter.say)
     return load_judges(dataset, device=device)
