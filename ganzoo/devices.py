@@ -76,6 +76,6 @@ def _has_amx() -> bool:
 
 
 def _has_fast_avx512_bf16() -> bool:
-    """AMD computes it at twice the speed of float32; Intel, without AMX, trains a third slower than in float32."""
+    """On AMD a small StarGAN trains 1.45 times as fast in it as in float32; on Intel, without AMX, a third slower."""
     can: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(can.get("avx512_bf16")) and str(can.get("cpu_name", "")).startswith("AMD")

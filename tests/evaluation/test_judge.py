@@ -139,6 +139,18 @@ def test_grey_faces_are_shown_to_colour_judges_by_repetition(tmp_path: Path) -> 
     torch.testing.assert_close(panel.probabilities(grey), panel.probabilities(grey.repeat(1, 3, 1, 1)))
 
 
+def test_judges_can_be_trained_in_bf16(tmp_path: Path) -> None:
+    exact, rounded = (
+        train_judges(_dataset(), tmp_path / precision, epochs=0.5, scale=0.25, precision=precision)
+        for precision in ("32", "bf16")
+    )
+    for one, other in zip(exact.networks, rounded.networks, strict=True):
+        assert one.sha256 != other.sha256
+    images = _dataset().test.images
+    answers = [open_judges(tmp_path / precision).probabilities(images) for precision in ("32", "bf16")]
+    assert (answers[0] - answers[1]).abs().max() < 0.1
+
+
 def test_bfloat16_stays_near_float32(trained: Path) -> None:
     images = _faces(20, 4).images
     exact, quick = (open_judges(trained, precision=precision).probabilities(images) for precision in ("32", "bf16"))
