@@ -31,6 +31,7 @@ from ganzoo.models.base import (
     NUM_ACTION_UNITS,
     LabelEncodingGenerator,
     LatentDiscriminator,
+    PiecewiseLinearDiscriminator,
     StyledGenerator,
     argument_problems,
     create_discriminator,
@@ -176,6 +177,18 @@ def check_batch_coupling(kind: Kind, name: str) -> None:
     assert couples or not declared, f"{kind} '{name}' says that it couples the samples of a batch, and does not."
 
 
+def check_score_gradient(kind: Kind, name: str) -> None:
+    """The gradient of its scores that a discriminator gives in closed form is the one that differentiating gives."""
+    network = _create(kind, name)
+    if not isinstance(network, PiecewiseLinearDiscriminator):
+        return
+    given = copy.deepcopy(network).score_gradient(_source(network), mean=False)
+    points = _source(network).requires_grad_(True)
+    (expected,) = torch.autograd.grad(network(points).scores.sum(), points)
+    same = given.shape == expected.shape and torch.allclose(given, expected, rtol=1e-3, atol=1e-5)
+    assert same, f"score_gradient of {kind} '{name}' is not the gradient of its scores."
+
+
 def check_save_load(kind: Kind, name: str) -> None:
     """Weights saved and loaded into a network of another seed give the same outputs to the bit."""
     before, after = _create(kind, name).eval(), _create(kind, name, seed=5).eval()
@@ -299,6 +312,7 @@ NETWORK_CHECKS: dict[str, NetworkCheck] = {
     "condition": check_condition,
     "source": check_source,
     "batch coupling": check_batch_coupling,
+    "score gradient": check_score_gradient,
     "save and load": check_save_load,
     "seed": check_seed,
     "overfits": check_overfits,

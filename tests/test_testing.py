@@ -10,12 +10,14 @@ import pytest
 import torch
 from rich.console import Console
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from ganzoo.checking import print_checks
 from ganzoo.errors import GanzooError
-from ganzoo.models.base import Generator, GeneratorOutput, GeneratorSpec
+from ganzoo.models.base import DiscriminatorOutput, Generator, GeneratorOutput, GeneratorSpec
 from ganzoo.models.blocks import tile_condition
-from ganzoo.registry import GENERATORS
+from ganzoo.models.stargan import PatchClassifier
+from ganzoo.registry import DISCRIMINATORS, GENERATORS
 from ganzoo.testing import NETWORK_CHECKS, RECIPE_CHECKS
 
 RECIPE = """
@@ -198,6 +200,20 @@ def test_a_broken_network_is_caught(register: Any, network: type[Generator], che
     with pytest.raises(AssertionError, match=reason) as failure:
         NETWORK_CHECKS[check]("generator", register(network))
     assert "\n" not in str(failure.value)
+
+
+def test_a_closed_form_that_forward_does_not_follow_is_caught() -> None:
+    class Blurred(PatchClassifier):
+        def forward(self, image: Tensor) -> DiscriminatorOutput:
+            return super().forward(avg_pool2d(image, 3, 1, 1))
+
+    DISCRIMINATORS.add("blurred", Blurred, origin="test")
+    try:
+        with pytest.raises(AssertionError, match="score_gradient of discriminator 'blurred' is not the gradient of its scores"):
+            NETWORK_CHECKS["score gradient"]("discriminator", "blurred")
+    finally:
+        del DISCRIMINATORS._registered["blurred"]
+        del DISCRIMINATORS._origins["blurred"]
 
 
 def recipe_file(folder: Path, generator: str, change: tuple[str, str] = ("", "")) -> str:

@@ -17,6 +17,9 @@ Generated = Literal["fake", "cycle", "self_reconstruction", "sample", "fake_agai
 """Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source), from noise and target alone, or
 G(x, target) in another style, which never carries a graph."""
 
+Reduction = Literal["sum", "mean"]
+"""How the patch scores of an image become one number."""
+
 Need = Literal[
     "fake",
     "cycle",
@@ -114,6 +117,14 @@ class StepContext(Protocol):
 
     def discriminate(self, images: Tensor, like: Generated | Literal["real"]) -> DiscriminatorOutput:
         """The discriminator's output for other images, under the condition that ``like`` has; not kept."""
+        ...
+
+    def score_gradient(self, images: Tensor, like: Generated | Literal["real"], reduction: Reduction) -> Tensor:
+        """Gradient of each image's score with respect to its own pixels, float ``(N, C, H, W)``, with a graph to the weights.
+
+        The score of an image is the ``sum`` or the ``mean`` of its patch map, under the condition that ``like`` has; no
+        graph leads to ``images``.
+        """
         ...
 
     def uniform(self, *shape: int) -> Tensor:

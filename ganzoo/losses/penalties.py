@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from ganzoo.errors import GanzooError
-from ganzoo.losses.base import DISCRIMINATOR, Need, Side, StepContext
+from ganzoo.losses.base import DISCRIMINATOR, Need, Reduction, Side, StepContext
 from ganzoo.registry import LOSSES
 
 Where = Literal["line", "real", "fake", "around_real"]
-Reduction = Literal["sum", "mean"]
 
 
 @LOSSES.register("gradient_penalty")
@@ -43,13 +42,11 @@ class GradientPenalty:
         return generated | {"scores", "input_gradient"}
 
     def __call__(self, context: StepContext) -> Tensor:
-        points = self._points(context).detach().requires_grad_(True)
-        scores = context.discriminate(points, like="fake" if self.where == "fake" else "real").scores
-        per_image = scores.flatten(1).sum(1) if self.reduction == "sum" else scores.flatten(1).mean(1)
-        (gradient,) = torch.autograd.grad(per_image.sum(), points, create_graph=True)
+        like: Literal["fake", "real"] = "fake" if self.where == "fake" else "real"
+        gradient = context.score_gradient(self._points(context), like, self.reduction).float().flatten(1)
         if self.center == 0:  # the square itself: a norm has no gradient where it is 0
-            return gradient.float().square().flatten(1).sum(1).mean()
-        excess = gradient.float().flatten(1).norm(dim=1) - self.center
+            return gradient.square().sum(1).mean()
+        excess = gradient.norm(dim=1) - self.center
         cost: Tensor = (excess.relu() if self.one_sided else excess).square().mean()
         return cost
 

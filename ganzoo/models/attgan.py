@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import halvings, tile_condition
+from ganzoo.models.blocks import InstanceNorm2d, halvings, tile_condition
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 MOST_LEVELS = 5
@@ -207,9 +207,7 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _judging_level(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.InstanceNorm2d(outputs, affine=True), nn.LeakyReLU(0.2)
-    )
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), InstanceNorm2d(outputs, affine=True), nn.LeakyReLU(0.2))
 
 
 def _head(features: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -210,6 +210,26 @@ class Discriminator(nn.Module):
         return output
 
 
+class PiecewiseLinearDiscriminator(Discriminator, ABC):
+    """Base of discriminators of images alone that give the gradient of their scores without automatic differentiation.
+
+    Between its kinks such a network is linear in the image, so the gradient is a chain of transposed layers: a gradient
+    penalty then costs half of what differentiating twice costs.
+    """
+
+    @abstractmethod
+    def score_gradient(self, image: Tensor, *, mean: bool) -> Tensor:
+        """Gradient of the sum (or mean) of each image's patch scores with respect to its own pixels.
+
+        Args:
+            image: float ``(N, C, H, W)`` in [-1, 1].
+            mean: Whether an image's scores are averaged instead of summed.
+
+        Returns:
+            float ``(N, C, H, W)``, with a graph to the weights, and none to the image.
+        """
+
+
 class LatentDiscriminator(Discriminator, ABC):
     """Base of discriminators that also tell the latents of faces from draws of the generator's noise."""
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import tile_condition
+from ganzoo.models.blocks import InstanceNorm2d, tile_condition
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 MOST_LEVELS = 4
@@ -138,7 +138,7 @@ def _output_padding(sizes: list[int], level: int) -> int:
 
 
 def _down(inputs: int, outputs: int, normalised: bool) -> nn.Sequential:
-    norm = [nn.InstanceNorm2d(outputs, affine=True)] if normalised else []
+    norm = [InstanceNorm2d(outputs, affine=True)] if normalised else []
     return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2), nn.LeakyReLU(0.2), *norm)
 
 
@@ -146,7 +146,7 @@ def _up(inputs: int, outputs: int, output_padding: int) -> nn.Sequential:
     return nn.Sequential(
         nn.ConvTranspose2d(inputs, outputs, 4, 2, output_padding=output_padding),
         nn.ReLU(),
-        nn.InstanceNorm2d(outputs, affine=True),
+        InstanceNorm2d(outputs, affine=True),
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec
-from ganzoo.models.blocks import initialise_dcgan
+from ganzoo.models.blocks import InstanceNorm2d, initialise_dcgan
 from ganzoo.registry import DISCRIMINATORS
 
 
@@ -68,4 +68,4 @@ class CycleGANDiscriminator(Discriminator):
 
 
 def _normalised(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 4, stride, 1, bias=False), nn.InstanceNorm2d(outputs), nn.LeakyReLU(0.2)]
+    return [nn.Conv2d(inputs, outputs, 4, stride, 1, bias=False), InstanceNorm2d(outputs), nn.LeakyReLU(0.2)]

@@ -23,7 +23,7 @@ from ganzoo.models.base import (
     GeneratorSpec,
     condition_width,
 )
-from ganzoo.models.blocks import spectrally_normalised, tile_condition
+from ganzoo.models.blocks import HeadConv2d, spectrally_normalised, tile_condition
 from ganzoo.models.stargan import PatchClassifier, StarGANGenerator
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
@@ -60,8 +60,8 @@ class GANimationGenerator(StarGANGenerator):
             residual_blocks=residual_blocks,
         )
         self.main = self.main[:-2]  # without StarGAN's own head
-        self.color_head = nn.Conv2d(width, image_channels, 7, 1, 3, bias=False)
-        self.attention_head = nn.Conv2d(width, 1, 7, 1, 3, bias=False)
+        self.color_head = HeadConv2d(width, image_channels, 7)
+        self.attention_head = HeadConv2d(width, 1, 7)
         self.apply(_initialise)
 
     def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:

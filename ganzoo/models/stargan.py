@@ -11,11 +11,22 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
-from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import ResidualBlock, halvings, spectrally_normalised, tile_condition
+from ganzoo.models.base import (
+    DiscriminatorOutput,
+    DiscriminatorSpec,
+    Generator,
+    GeneratorOutput,
+    GeneratorSpec,
+    PiecewiseLinearDiscriminator,
+)
+from ganzoo.models.blocks import HeadConv2d, InstanceNorm2d, ResidualBlock, halvings, spectrally_normalised, tile_condition
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
+
+_SLOPE = 0.01
 
 
 @GENERATORS.register("stargan")
@@ -45,7 +56,7 @@ class StarGANGenerator(Generator):
             *(ResidualBlock(4 * width) for _ in range(residual_blocks)),
             *_normalised(nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1, bias=False)),
             *_normalised(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False)),
-            nn.Conv2d(width, image_channels, 7, 1, 3, bias=False),
+            HeadConv2d(width, image_channels, 7),
             nn.Tanh(),
         )
 
@@ -63,7 +74,7 @@ class StarGANGenerator(Generator):
 
 
 @DISCRIMINATORS.register("patch_classifier")
-class PatchClassifier(Discriminator):
+class PatchClassifier(PiecewiseLinearDiscriminator):
     """Scores patches of an image as real and classifies its expression; no normalisation of features.
 
     Args:
@@ -94,7 +105,7 @@ class PatchClassifier(Discriminator):
         channels = [image_channels, *(width * 2**level for level in range(depth))]
         levels: list[nn.Module] = []
         for level in range(depth):
-            levels += [nn.Conv2d(channels[level], channels[level + 1], 4, 2, 1), nn.LeakyReLU(0.01)]
+            levels += [nn.Conv2d(channels[level], channels[level + 1], 4, 2, 1), nn.LeakyReLU(_SLOPE)]
         self.main = nn.Sequential(*levels)
         self.score_head = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
         self.class_head = nn.Conv2d(channels[-1], num_classes, image_size_px // 2**depth, bias=False)
@@ -113,6 +124,26 @@ class PatchClassifier(Discriminator):
         features = self.main(image)
         return DiscriminatorOutput(self.score_head(features), self.class_head(features).flatten(1))
 
+    def score_gradient(self, image: Tensor, *, mean: bool) -> Tensor:
+        """See :class:`ganzoo.models.base.PiecewiseLinearDiscriminator`."""
+        levels = [level for level in self.main if isinstance(level, nn.Conv2d)]
+        weights = [level.weight for level in levels]  # read once: spectral normalisation moves on with every reading
+        sides, slopes = [image.shape[2:]], []
+        with torch.no_grad():
+            features = image
+            for level, weight in zip(levels, weights, strict=True):
+                before = conv2d(features, weight, level.bias, level.stride, level.padding)
+                features = leaky_relu(before, _SLOPE)
+                sides.append(features.shape[2:])
+                slopes.append(torch.where(before > 0, 1.0, _SLOPE).to(before.dtype))
+        patches = sides[-1].numel()
+        above = torch.full((1, 1, *sides[-1]), 1 / patches if mean else 1.0, device=image.device)
+        gradient = conv_transpose2d(above, self.score_head.weight, padding=1)
+        for weight, slope, side in zip(reversed(weights), reversed(slopes), reversed(sides[:-1]), strict=True):
+            odd = [length % 2 for length in side]  # the last row or column, which halving leaves over
+            gradient = conv_transpose2d(gradient * slope, weight, stride=2, padding=1, output_padding=odd)
+        return gradient
+
 
 def _normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    return [convolution, nn.InstanceNorm2d(convolution.out_channels, affine=True), nn.ReLU(inplace=True)]
+    return [convolution, InstanceNorm2d(convolution.out_channels, affine=True), nn.ReLU(inplace=True)]

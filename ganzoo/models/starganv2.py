@@ -25,7 +25,7 @@ from ganzoo.models.base import (
     GeneratorSpec,
     StyledGenerator,
 )
-from ganzoo.models.blocks import halvings, spectrally_normalised
+from ganzoo.models.blocks import InstanceNorm2d, halvings, spectrally_normalised
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 NOISE_SIZE = 16
@@ -182,7 +182,7 @@ class _Synthesis(nn.Module):
                 ),
             ]
         )
-        self.last = nn.Sequential(nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2), nn.Conv2d(width, image_channels, 1))
+        self.last = nn.Sequential(InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2), nn.Conv2d(width, image_channels, 1))
 
     def forward(self, image: Tensor, style: Tensor) -> Tensor:
         features = self.encoder(self.first(image))
@@ -229,7 +229,7 @@ class _Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, norm: bool = False, down: bool = False) -> None:
         super().__init__()
         self.down = down
-        self.norms = nn.ModuleList(nn.InstanceNorm2d(inputs, affine=True) if norm else nn.Identity() for _ in range(2))
+        self.norms = nn.ModuleList(InstanceNorm2d(inputs, affine=True) if norm else nn.Identity() for _ in range(2))
         self.convolutions = nn.ModuleList([nn.Conv2d(inputs, inputs, 3, 1, 1), nn.Conv2d(inputs, outputs, 3, 1, 1)])
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
 
@@ -247,7 +247,7 @@ class _AdaptiveNorm(nn.Module):
 
     def __init__(self, channels: int, style_size: int) -> None:
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = InstanceNorm2d(channels)
         self.affine = nn.Linear(style_size, 2 * channels)
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo.data.conditions import Condition, uniform_other
 from ganzoo.errors import GanzooError
-from ganzoo.losses.base import Generated, Side
+from ganzoo.losses.base import Generated, Reduction, Side
 from ganzoo.models.base import (
     CODE_SIZE,
     ConditionView,
@@ -22,6 +22,7 @@ from ganzoo.models.base import (
     LabelEncodingGenerator,
     LatentDiscriminator,
     LatentGenerator,
+    PiecewiseLinearDiscriminator,
     StyledGenerator,
 )
 from ganzoo.training.features import layer_inputs
@@ -180,6 +181,16 @@ class StepContext:
             wrong = uniform_other(self.source_labels, self.num_classes, self.random)
             return self.discriminator(images, Condition(wrong, self.source_labels, self.num_classes).view(view))
         return self.discriminator(images, self._condition(view, "target" if like in ("fake", "sample") else "source"))
+
+    def score_gradient(self, images: Tensor, like: Generated | Literal["real"], reduction: Reduction) -> Tensor:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        if isinstance(self.discriminator, PiecewiseLinearDiscriminator):
+            return self.discriminator.score_gradient(images.detach(), mean=reduction == "mean")
+        points = images.detach().requires_grad_(True)
+        scores = self.discriminate(points, like).scores.flatten(1)
+        per_image = scores.sum(1) if reduction == "sum" else scores.mean(1)
+        (gradient,) = torch.autograd.grad(per_image.sum(), points, create_graph=True)
+        return gradient
 
     def uniform(self, *shape: int) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""

@@ -38,6 +38,12 @@ class _Context:
         score = self.slope * images.pow(self.power).flatten(1).sum(dim=1)
         return DiscriminatorOutput(score.view(-1, 1, 1, 1).expand(-1, 1, 2, 2))
 
+    def score_gradient(self, images: Tensor, like: str, reduction: str) -> Tensor:
+        points = images.detach().requires_grad_(True)
+        scores = self.discriminate(points, like).scores.flatten(1)
+        total = scores.sum() if reduction == "sum" else scores.mean(1).sum()
+        return torch.autograd.grad(total, points, create_graph=True)[0]
+
     def uniform(self, *shape: int) -> Tensor:
         return torch.full(shape, self.draw)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import pytest
@@ -15,13 +16,17 @@ from ganzoo.models.base import (
     Generator,
     GeneratorOutput,
     GeneratorSpec,
+    PiecewiseLinearDiscriminator,
     StyledGenerator,
+    create_discriminator,
 )
+from ganzoo.registry import DISCRIMINATORS
 from ganzoo.training.context import StepContext
 
 LABELS, TARGETS, CLASSES = torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]), 3
 FAKE = frozenset({"fake"})
 NOTHING: frozenset[str] = frozenset()
+PIECEWISE_LINEAR = [name for name in DISCRIMINATORS.names() if issubclass(DISCRIMINATORS.get(name), PiecewiseLinearDiscriminator)]
 
 
 class _CountingGenerator(Generator):
@@ -212,6 +217,50 @@ def test_other_images_are_judged_every_time() -> None:
     for _ in range(2):
         context.discriminate(context.real, like="real")
     assert len(judge.calls) == 2
+
+
+def _by_differentiation(discriminator: Discriminator, images: Tensor, reduction: str) -> Tensor:
+    points = images.clone().requires_grad_(True)
+    scores = discriminator(points).scores.flatten(1)
+    total = scores.sum() if reduction == "sum" else scores.mean(1).sum()
+    return torch.autograd.grad(total, points, create_graph=True)[0]
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("name", PIECEWISE_LINEAR)
+@pytest.mark.parametrize("arguments", [{}, {"depth": 3, "spectral_norm": True}])
+@pytest.mark.parametrize("size_px", [32, 50])
+def test_a_gradient_known_in_closed_form_is_that_of_differentiating(
+    name: str, arguments: dict[str, Any], size_px: int, reduction: Any
+) -> None:
+    torch.manual_seed(0)
+    facts = {"image_channels": 2, "image_size_px": size_px, "num_classes": CLASSES}
+    judge = create_discriminator(name, **facts, **{"width": 8, **arguments})
+    again = deepcopy(judge)
+    real = 2 * torch.rand(3, 2, size_px, size_px) - 1
+    context = StepContext(_CountingGenerator(), judge, real, LABELS, TARGETS, CLASSES, torch.Generator())
+    context.begin("discriminator", NOTHING)
+    found, expected = context.score_gradient(real, "real", reduction), _by_differentiation(again, real, reduction)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    for gradient in (found, expected):
+        (gradient.flatten(1).norm(dim=1) - 1).square().mean().backward()
+    reached = 0
+    for own, other in zip(judge.parameters(), again.parameters(), strict=True):
+        if own.grad is not None:
+            assert other.grad is not None
+            torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-6)
+            reached += 1
+    assert reached == arguments.get("depth", {32: 3, 50: 1}[size_px]) + 1  # the convolutions and the score head
+
+
+def test_a_discriminator_without_a_closed_form_is_differentiated() -> None:
+    context, _, judge = _context(discriminator=_ConditionedDiscriminator)
+    context.begin("discriminator", NOTHING)
+    gradient = context.score_gradient(context.real, "fake", "sum")
+    torch.testing.assert_close(gradient, torch.full((3, 1, 2, 2), 2.0 / 4))  # of gain · mean over four pixels
+    assert judge.calls[0][1] == TARGETS.tolist()
+    gradient.sum().backward()
+    assert float(judge.gain.grad) == pytest.approx(3)
 
 
 @pytest.mark.parametrize("generator", [_NoiseGenerator, _NormalNoiseGenerator])
