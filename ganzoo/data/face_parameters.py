@@ -20,8 +20,8 @@ Range = tuple[float, float]
 _RANGES: Mapping[str, Range] = {
     # Pose: a close-up, in which brows or mouth may touch the frame. Rotation is the tangent of half the angle, so that no sine
     # has to be computed (0.06 is 7 degrees).
-    "shift_x": (-0.52, 0.52),
-    "shift_y": (-0.63, 0.19),
+    "shift_x": (-0.55, 0.55),
+    "shift_y": (-0.78, 0.08),
     "half_rotation": (-0.06, 0.06),
     "scale": (1.7, 1.84),
     "aspect": (0.97, 1.03),
@@ -58,22 +58,22 @@ _RANGES: Mapping[str, Range] = {
     "hair_part": (-0.1, 0.1),
     # Eyes and brows.
     "eye_distance": (0.29, 0.35),
-    "eye_height": (-0.17, -0.13),
+    "eye_height": (-0.12, -0.08),
     "eye_width": (0.21, 0.25),
     "eye_opening": (0.11, 0.14),
     "eye_tilt": (-0.1, 0.14),
     "iris": (0.03, 0.42),
     "iris_size": (0.085, 0.105),
     "gaze": (-0.02, 0.02),
-    "brow_height": (0.19, 0.235),
+    "brow_height": (0.17, 0.21),
     "brow_thickness": (0.07, 0.11),
     "brow_length": (0.29, 0.36),
     "brow_arch": (0.0, 0.045),
     "brow_slope": (-0.05, 0.03),
     # Nose and mouth.
-    "nose_length": (0.13, 0.2),
+    "nose_length": (0.1, 0.16),
     "nose_width": (0.085, 0.13),
-    "mouth_height": (0.42, 0.48),
+    "mouth_height": (0.38, 0.44),
     "mouth_width": (0.42, 0.5),
     "mouth_curve": (-0.015, 0.02),
     "lip_thickness": (0.6, 1.35),

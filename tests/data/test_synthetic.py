@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from ganzoo.data import synthetic
+from ganzoo.data import rendering, synthetic
 from ganzoo.data.base import Dataset, load_dataset
 from ganzoo.data.expressions import AU_EFFECTS, AU_NAMES, EMFACS_PROTOTYPES, EMOTIONS, class_prototypes
 from ganzoo.data.face_parameters import IDENTITY_NAMES, FaceParameters, draw_faces
@@ -106,6 +106,17 @@ def test_expression_leaves_everything_outside_the_head_alone() -> None:
     outside = (reach > 1.2)[:, None].expand_as(images)
     assert outside.any()
     assert torch.equal(images[outside], images[:, :1].expand_as(images)[outside])
+
+
+def test_light_comes_from_above_in_every_picture_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = draw_faces(20, seed=11)
+    lit = render(faces, shown(faces, "sad")).float()
+    monkeypatch.setattr(rendering, "_FALLOFF", 0.0)
+    plain = render(faces, shown(faces, "sad")).float()
+    inside_range = (lit > 0) & (lit < 255) & (plain > 0) & (plain < 255)
+    added = -0.2 * 255 * ((2 * torch.arange(48) + 1) / 48 - 1)[:, None]
+    assert inside_range.float().mean() > 0.8
+    assert ((lit - plain - added).abs()[inside_range] <= 1).all()
 
 
 def test_action_units_are_in_range_and_follow_their_prototypes() -> None:
