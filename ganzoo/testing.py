@@ -182,11 +182,13 @@ def check_score_gradient(kind: Kind, name: str) -> None:
     network = _create(kind, name)
     if not isinstance(network, PiecewiseLinearDiscriminator):
         return
-    given = copy.deepcopy(network).score_gradient(_source(network), mean=False)
-    points = _source(network).requires_grad_(True)
-    (expected,) = torch.autograd.grad(network(points).scores.sum(), points)
-    same = given.shape == expected.shape and torch.allclose(given, expected, rtol=1e-3, atol=1e-5)
-    assert same, f"score_gradient of {kind} '{name}' is not the gradient of its scores."
+    for mean in (False, True):
+        given = copy.deepcopy(network).score_gradient(_source(network), mean=mean)
+        points = _source(network).requires_grad_(True)
+        scores = copy.deepcopy(network)(points).scores.flatten(1)
+        (expected,) = torch.autograd.grad(scores.mean(1).sum() if mean else scores.sum(), points)
+        same = given.shape == expected.shape and torch.allclose(given, expected, rtol=1e-3, atol=1e-5)
+        assert same, f"score_gradient of {kind} '{name}' is not the gradient of its {'mean' if mean else 'summed'} scores."
 
 
 def check_save_load(kind: Kind, name: str) -> None:

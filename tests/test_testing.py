@@ -209,7 +209,7 @@ def test_a_closed_form_that_forward_does_not_follow_is_caught() -> None:
 
     DISCRIMINATORS.add("blurred", Blurred, origin="test")
     try:
-        with pytest.raises(AssertionError, match="score_gradient of discriminator 'blurred' is not the gradient of its scores"):
+        with pytest.raises(AssertionError, match="score_gradient of discriminator .blurred. is not"):
             NETWORK_CHECKS["score gradient"]("discriminator", "blurred")
     finally:
         del DISCRIMINATORS._registered["blurred"]
