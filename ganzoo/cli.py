@@ -300,6 +300,34 @@ def check_recipe(
         raise typer.Exit(FAILED)
 
 
+@app.command(name="profile")
+def profile_recipe(
+    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file.")],
+    data: Annotated[str, typer.Option("--data", help="Only its number of classes, size and channels matter.")] = "synth4",
+    preset: Annotated[str | None, typer.Option("--preset", help="quick or paper.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="key=value change of the recipe.")] = None,
+    windows: Annotated[int, typer.Option("--windows", min=1, help="Timed cycles of the recipe's phases.")] = 5,
+    data_root: DataRoot = None,
+    plugin: Plugins = None,
+    device: DeviceOption = Device.auto,
+    precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+) -> None:
+    """Trains a few steps and prints where their time goes: by phase, network, term and operator."""
+    from ganzoo.profiling import print_profile
+
+    print_profile(
+        recipe,
+        data,
+        preset,
+        changes or (),
+        data_root=data_root,
+        device=device.value,
+        precision=precision.value,
+        windows=windows,
+        plugins=plugin or (),
+    )
+
+
 @data_app.command()
 def check(
     data: Annotated[str, typer.Argument(help="fer4, synth4, folder:PATH, ...")],

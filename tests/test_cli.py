@@ -35,6 +35,7 @@ def invoke(*arguments: str) -> int:
         (("evaluate", "nowhere"), "is not a run"),
         (("compare", "nowhere"), "nowhere"),
         (("show", "x" * 400), "File name too long"),
+        (("profile", "stargan", "--data", "folder:nowhere"), "nowhere"),
         (("list", "recipes", "--plugin", "nowhere.py"), "nowhere.py does not exist"),
     ],
 )
@@ -85,6 +86,20 @@ def test_data_check_tells_facts_in_words(capsys: pytest.CaptureFixture[str], tmp
     told = capsys.readouterr().out
     assert re.search(r"num other files ignored  +0\n", told)
     assert re.search(r"counts  +train 1 / 1, val 1 / 1, test 1 / 1\n", told)
+
+
+def test_profile_shows_phases_terms_and_operators(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for number, folder in enumerate(f"{part}/{kind}" for part in ("train", "val", "test") for kind in ("happy", "sad")):
+        (tmp_path / folder).mkdir(parents=True)
+        for image in range(2):
+            pixels = torch.full((1, 16, 16), 40 * number + image, dtype=torch.uint8)
+            write_png(pixels, str(tmp_path / folder / f"{image}.png"))
+    changes = ("generator.width=4", "discriminator.width=4", "batch_size=2", "terms.cycle.weight=5")
+    flags = [argument for change in changes for argument in ("--set", change)]
+    assert invoke("profile", "stargan", "--data", f"folder:{tmp_path}", "--windows", "1", *flags) == 0
+    shown = capsys.readouterr().out
+    for words in ("images/s", "backward generator", "generator.cycle", "aten::convolution_backward", "of a large matrix product"):
+        assert words in " ".join(shown.split())
 
 
 def test_help_is_quick() -> None:

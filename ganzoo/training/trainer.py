@@ -60,7 +60,7 @@ class Position:
     seconds: float = 0.0
 
 
-class _ReadyPhase(NamedTuple):
+class ReadyPhase(NamedTuple):
     """A phase with its terms built and its parameters found."""
 
     settings: Phase
@@ -237,7 +237,7 @@ class Trainer:
         return StepContext(*networks, images, labels, targets, self.num_classes, self.random, units, keep_features)
 
     def _phase_step(
-        self, phase: _ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
+        self, phase: ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
     ) -> None:
         weights = tuple(phase.settings.terms[name].weight_at(progress) for name in phase.names)
         context.begin(phase.settings.side, with_graph, phase.settings.style)
@@ -265,10 +265,10 @@ class Trainer:
         columns = tuple(f"{phase.label}.{name}" for name in phase.names)
         self.losses.add(StepLosses(self.position.step, columns, torch.stack(values).detach(), weights))
 
-    def _ready(self, stage: Stage) -> list[_ReadyPhase]:
+    def _ready(self, stage: Stage) -> list[ReadyPhase]:
         return [self._ready_phase(phase) for phase in stage.phases]
 
-    def _ready_phase(self, phase: Phase) -> _ReadyPhase:
+    def _ready_phase(self, phase: Phase) -> ReadyPhase:
         terms = tuple(LOSSES.get(settings.loss_term or name)(**settings.arguments) for name, settings in phase.terms.items())
         for term in terms:
             if isinstance(term, UsesFaceNetwork) and term.face_network is None:
@@ -278,7 +278,7 @@ class Trainer:
         needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
         parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
         label = "+".join(phase.update) + ("" if phase.style == "noise" else f"-{phase.style}")
-        return _ReadyPhase(phase, label, tuple(phase.terms), terms, parameters, needs & GENERATED, needs)
+        return ReadyPhase(phase, label, tuple(phase.terms), terms, parameters, needs & GENERATED, needs)
 
     @cached_property
     def _face_network(self) -> InstanceNetwork:
@@ -317,7 +317,7 @@ def _scalar(name: str, value: Any) -> Tensor:
     return value.float()
 
 
-def _images_with_graph(phases: Sequence[_ReadyPhase]) -> frozenset[str]:
+def _images_with_graph(phases: Sequence[ReadyPhase]) -> frozenset[str]:
     """Generated images that one of the phases sends gradients through."""
     images = frozenset[str]().union(*(phase.generated for phase in phases if phase.settings.side == "generator"))
     return images | {"fake"} if "cycle" in images else images
