@@ -85,6 +85,7 @@ def test_what_is_not_restricted_is_at_the_right_end() -> None:
         "loggers",
         "planned",
         "planning",
+        "profiling",
         "rehearsal",
         "saved",
         "session",

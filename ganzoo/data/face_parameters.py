@@ -20,8 +20,8 @@ Range = tuple[float, float]
 _RANGES: Mapping[str, Range] = {
     # Pose: a close-up, in which brows or mouth may touch the frame. Rotation is the tangent of half the angle, so that no sine
     # has to be computed (0.06 is 7 degrees).
-    "shift_x": (-0.55, 0.55),
-    "shift_y": (-0.78, 0.08),
+    "shift_x": (-0.57, 0.57),
+    "shift_y": (-0.8, 0.09),
     "half_rotation": (-0.06, 0.06),
     "scale": (1.7, 1.84),
     "aspect": (0.97, 1.03),
@@ -33,13 +33,13 @@ _RANGES: Mapping[str, Range] = {
     "roundness": (0.08, 0.26),
     "contrast": (0.96, 1.04),
     "brightness": (-0.012, 0.012),
-    "softness": (0.19, 0.23),
+    "softness": (0.25, 0.29),
     # Head, skin and what is behind it.
     "head_width": (0.6, 0.74),
     "head_top": (0.84, 0.96),
     "chin": (0.82, 0.96),
     "jaw_taper": (0.08, 0.34),
-    "skin": (0.5, 0.92),
+    "skin": (0.42, 0.72),
     "blotch_x": (-0.5, 0.5),
     "blotch_y": (-0.6, 0.6),
     "blotch": (-0.07, 0.07),

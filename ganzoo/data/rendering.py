@@ -14,7 +14,7 @@ from ganzoo.data.face_parts import Columns, Scene, inside, paint
 from ganzoo.errors import GanzooError
 
 # Part of the cache key: raise it with every change that moves a pixel, ranges of parameters included.
-RENDERER_VERSION = 10
+RENDERER_VERSION = 11
 DEFAULT_SIZE_PX = 48
 SMALLEST_SIZE_PX, LARGEST_SIZE_PX = 16, 1024
 # On a processor the intermediate images then stay in its cache, and under the 32,768 elements from which torch splits an
