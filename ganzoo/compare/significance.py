@@ -102,7 +102,7 @@ def least_seeds(pairs: int) -> int:
 def seeds_needed(effects: Floats, pairs: int) -> npt.NDArray[np.int64]:
     """Seeds of each row with which a test of one of ``pairs`` pairs would tell them apart in four of five cases.
 
-    Power of the two-sided t test (noncentral t distribution), which the permutation test of means approaches, at the level
+    Power of the two-sided t test (noncentral distribution), which the permutation test of means approaches, at the level
     ``ALPHA / pairs`` that Holm asks of the smallest p; and never fewer than can reach that level. It takes the effect as
     seen for the true one, so it is a plan and no promise.
 
@@ -125,7 +125,7 @@ def seeds_needed(effects: Floats, pairs: int) -> npt.NDArray[np.int64]:
 
 def _power(effects: Floats, seeds: npt.NDArray[np.int64], level: float) -> Floats:
     """Chance that a two-sided t test of two groups of so many seeds finds a difference of ``effects`` deviations."""
-    freedom, noncentrality = 2 * seeds - 2, effects * np.sqrt(seeds / 2)
-    critical = stats.t.isf(level / 2, freedom)
-    found: Floats = stats.nct.sf(critical, freedom, noncentrality) + stats.nct.cdf(-critical, freedom, noncentrality)
-    return found
+    # t² follows a noncentral F; scipy's noncentral t is NaN in its far tail.
+    freedom, noncentrality = 2 * seeds - 2, effects**2 * seeds / 2
+    power: Floats = stats.ncf.sf(stats.f.isf(level, 1, freedom), 1, freedom, noncentrality)
+    return power

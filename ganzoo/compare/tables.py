@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-
-import pandas as pd
 
 from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain
 from ganzoo.compare.remarks import remarks
@@ -140,21 +138,6 @@ def control_mean(group: Group, control: str, metric: str) -> float | None:
     values = [run.metrics.controls.get(control, {}).get(metric) for run in group.runs]
     numbers = [value for value in values if is_number(value)]
     return fmean(numbers) if numbers else None
-
-
-def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
-    """All tables as one tidy DataFrame: one row per (table, row, metric) with mean, min, max and number of seeds."""
-    records = []
-    for table in tables:
-        for row in (*table.models, *table.controls):
-            for column, cell in zip(table.columns, row.cells, strict=True):
-                values = cell.values
-                numbers = (fmean(values), min(values), max(values)) if values else (None, None, None)
-                kind = "model" if row in table.models else "control"
-                place = (table.group.data, table.group.protocol, kind, row.label, column.metric, column.info.direction)
-                records.append((*place, *numbers, len(values), cell.best, column.discriminating))
-    names = ["data", "protocol", "kind", "label", "metric", "direction", "mean", "min", "max", "n", "best", "discriminating"]
-    return pd.DataFrame(records, columns=names).astype({"mean": "float64", "min": "float64", "max": "float64"})
 
 
 def _column(group: Group, metric: str, info: MetricInfo) -> Column:

@@ -20,7 +20,7 @@ def test_everything_is_written_and_listed(tmp_path: Path, make_run, add_pictures
     for recipe in ("stargan", "dcgan"):
         add_pictures(make_run(recipe=recipe))
     found = compare_runs(tmp_path)
-    wanted = ["runs.csv", "comparison.csv", "comparison.md", "comparison.tex"]
+    wanted = ["runs.csv", "comparison.csv", "pairs.csv", "comparison.md", "comparison.tex"]
     wanted += [f"fer4_{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
     assert found.folder == tmp_path / "comparison" and found.notes == ()
     assert [path.name for path in found.files] == wanted
