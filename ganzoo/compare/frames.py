@@ -30,10 +30,12 @@ def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
                 kind = "model" if row in table.models else "control"
                 place = (table.group.data, table.group.protocol, kind, row.label, column.metric, column.info.direction)
                 ranks = ranking.ranks.get(row.label, (None, None)) if ranking else (None, None)
-                ties = ranking.ties.get(row.label, "") if ranking else ""
+                ties = ranking.ties.get(row.label) if ranking else None
                 told = (cell.best, column.discriminating, *ranks, ties, row.on_front)
                 records.append((*place, *numbers, len(values), *told))
-    kinds = dict.fromkeys(("mean", "min", "max"), "float64") | dict.fromkeys(("rank_low", "rank_high"), "Int64")
+    kinds = (
+        dict.fromkeys(("mean", "min", "max"), "float64") | dict.fromkeys(("rank_low", "rank_high"), "Int64") | {"ties": "string"}
+    )
     return pd.DataFrame(records, columns=list(SUMMARY_COLUMNS)).astype(kinds)
 
 
