@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ganzoo.runs.folder import RunFolder, write_json
+from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import Confusion, DataFacts, Environment, MetricInfo, MetricsFile, Progress, RunInfo
 
 CLASSES = ["angry", "happy", "sad", "surprise"]
@@ -79,8 +79,9 @@ def write_run(results: Path, data: str, recipe: str, seed: int, values: dict[str
         translations=4800,
         scored="2025-01-01T01:00:00Z",
     )
-    write_json(folder.info, info)
-    write_json(folder.metrics, metrics)
+    folder.path.mkdir(parents=True)
+    folder.info.write_text(info.model_dump_json(indent=1))
+    folder.metrics.write_text(metrics.model_dump_json(indent=1))
     head = "step,epoch,images,seconds,images_per_second,generator.cycle,generator.total,discriminator.total"
     lines = (f"{at},{at / 50},{at * 8},{at},100,{1 / (at + 1)},{2 / (at + 1)},{3 / (at + 1)}" for at in range(0, 2000, 10))
     folder.history.write_text("\n".join([head, *lines]) + "\n")

@@ -23,11 +23,11 @@ def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
     """All tables as one: a line per (table, row, metric) with mean, range and number of seeds, ranks, ties and front."""
     records = []
     for table in tables:
-        for row in (*table.models, *table.controls):
+        rows = [*(("model", row) for row in table.models), *(("control", row) for row in table.controls)]
+        for kind, row in rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 values, ranking = cell.values, table.statistics.rankings.get(column.metric)
                 numbers = (fmean(values), min(values), max(values)) if values else (None, None, None)
-                kind = "model" if row in table.models else "control"
                 place = (table.group.data, table.group.protocol, kind, row.label, column.metric, column.info.direction)
                 ranks = ranking.ranks.get(row.label, (None, None)) if ranking else (None, None)
                 ties = ranking.ties.get(row.label) if ranking else None

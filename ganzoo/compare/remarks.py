@@ -79,11 +79,13 @@ def _method(rankings: Sequence[MetricRanking], pairs: int) -> str:
     reach = " to ".join(f"{value:.2g}" for value in dict.fromkeys((smallest[0], smallest[-1])))
     corrected = min(1.0, smallest[0] * pairs)
     holm = f", {corrected:.2g} after Holm's correction" if pairs > 1 else ""
+    untested = any(len(ranking.order) > len(ranking.ranks) for ranking in rankings)
+    others = f" A row of fewer than {LEAST_SEEDS} seeds is not tested and may stand anywhere." if untested else ""
     verdict = f", so no pair can be told apart with fewer than {least_seeds(pairs)} seeds each" if corrected > ALPHA else ""
     return (
         "Rank: places that a row may hold; rows that share a capital letter are not distinguishable (two-sided permutation "
         f"test of the means, Holm over {pairs} pair{'s' if pairs > 1 else ''} per metric, {ALPHA:.0%}). Smallest reachable p: "
-        f"{reach}{holm}{verdict}. Seeds that would tell: for a power of {POWER:g} at the difference and spread seen."
+        f"{reach}{holm}{verdict}.{others} Seeds that would tell: for a power of {POWER:g} at the difference and spread seen."
     )
 
 
