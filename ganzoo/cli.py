@@ -98,6 +98,9 @@ def run(
     ] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training part.")] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seed; repeatable. Default 0.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="So many seeds from 0 on; those that are finished are kept.")
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,10 +126,10 @@ def run(
     """Trains a recipe on a dataset and scores it; a run that was cut off goes on."""
     from ganzoo.compare.comparison import show_run
     from ganzoo.experiment import RunOptions
-    from ganzoo.experiment import run as run_experiment
     from ganzoo.reporting import Reporter
+    from ganzoo.seeds import chosen_seeds, run_seeds
 
-    reporter = Reporter()
+    reporter, asked = Reporter(), chosen_seeds(seeds, seed or ())
     options = RunOptions(
         device=device.value,
         if_exists=if_exists.value,
@@ -135,29 +138,34 @@ def run(
         inception_weights=inception_weights,
         logger=logger.value if logger else None,
     )
-    for one_seed in seed or [0]:
-        result = run_experiment(
-            recipe,
-            data,
-            seed=one_seed,
-            preset=preset,
-            epochs=epochs,
-            changes=changes or (),
-            results=results,
-            data_root=data_root,
-            skip_bad=skip_bad,
-            download=download,
-            image_size_px=image_size,
-            precision=precision.value,
-            plugins=plugin or (),
-            options=options,
-            reporter=reporter,
-        )
-        if result.info.status == "stopped" and result.info.message == "interrupted":
-            raise typer.Exit(INTERRUPTED)
-        if result.metrics is not None:
-            show_run(result.folder, console=reporter.console)
-        reporter.say(f"Results are in {result.folder}")
+    outcome = run_seeds(
+        asked,
+        recipe,
+        data,
+        preset=preset,
+        epochs=epochs,
+        changes=changes or (),
+        results=results,
+        data_root=data_root,
+        skip_bad=skip_bad,
+        download=download,
+        image_size_px=image_size,
+        precision=precision.value,
+        plugins=plugin or (),
+        options=options,
+        reporter=reporter,
+    )
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    for result in outcome.results[:1]:
+        folder = result.folder if len(asked) == 1 else result.folder.parent
+        show_run(folder, console=reporter.console)
+        reporter.say(f"Results are in {folder}")
+    if outcome.left and len(asked) > 1:
+        reporter.say(f"Not done: seed {', '.join(map(str, outcome.left))}. The same command goes on from there.")
+    if outcome.diverged:
+        reporter.say(f"Diverged: seed {', '.join(map(str, outcome.diverged))}.")
+        raise typer.Exit(FAILED)
 
 
 @app.command()

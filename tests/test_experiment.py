@@ -23,7 +23,9 @@ from ganzoo.compare.comparison import compare_runs
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.experiment import RunOptions, RunResult
+from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder
+from ganzoo.seeds import run_seeds
 from ganzoo.training import face_network
 from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
@@ -97,9 +99,14 @@ def test_doing_it_again_changes_nothing(finished: RunResult) -> None:
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_another_seed_stands_beside(finished: RunResult) -> None:
-    other = tiny_run(finished.folder.parents[3], images=16, seed=1)
-    assert other.folder.parent == finished.folder.parent and other.folder.name == "seed_1"
+def test_what_is_missing_of_several_seeds_is_run_beside_the_finished_one(finished: RunResult) -> None:
+    before = {path: path.read_bytes() for path in finished.folder.rglob("*") if path.is_file()}
+    settings = {"preset": "quick", "changes": (*TINY, "images=160"), "precision": "32", "results": finished.folder.parents[3]}
+    quiet, options = Reporter(quiet=True), RunOptions(device="cpu")
+    outcome = run_seeds([0, 1], "stargan", "synth4", options=options, reporter=quiet, **settings)
+    assert [result.folder for result in outcome.results] == [finished.folder, finished.folder.parent / "seed_1"]
+    assert all(result.info.status == "finished" for result in outcome.results)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_same_seed_same_bits(finished: RunResult, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_what_is_not_restricted_is_at_the_right_end() -> None:
         "profiling",
         "rehearsal",
         "saved",
+        "seeds",
         "session",
         "testing",
     }

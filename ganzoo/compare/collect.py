@@ -20,7 +20,7 @@ RUN_COLUMNS = (
     "data", "recipe", "label", "origin", "fingerprint", "seed", "status", "preset", "protocol", "parameters", "macs_per_image",
     "train_seconds", "images_per_second", "generator_updates", "images_seen", "epochs", "device", "folder",
 )  # fmt: skip
-METRIC_COLUMNS = ("metric", "value", "direction", "ranked", "reason")
+METRIC_COLUMNS = ("metric", "value", "interval_low", "interval_high", "direction", "ranked", "reason")
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,10 @@ def _frame(results: Path, runs: Sequence[ScoredRun]) -> pd.DataFrame:
         for metric, value in sorted(run.metrics.metrics.items(), key=lambda item: column_place(item[0])):
             info = run.metrics.info.get(metric)
             kind = (info.direction, info.ranked) if info else ("none", False)
-            rows.append(facts + (metric, value, *kind, plain(run.metrics.reasons.get(metric, ""))))
+            interval = run.metrics.intervals.get(metric, (None, None))
+            rows.append(facts + (metric, value, *interval, *kind, plain(run.metrics.reasons.get(metric, ""))))
     frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS + METRIC_COLUMNS))
-    return frame.astype({"value": "float64"})
+    return frame.astype(dict.fromkeys(("value", "interval_low", "interval_high"), "float64"))
 
 
 def _run_columns(results: Path, run: ScoredRun) -> tuple[object, ...]:

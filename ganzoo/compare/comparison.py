@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganzoo.compare.collect import Collection, Problem, collect
+from ganzoo.compare.frames import pairs_frame, to_frame
 from ganzoo.compare.rendering import show, to_latex, to_markdown
-from ganzoo.compare.tables import Table, build_table, to_frame
+from ganzoo.compare.tables import Table, build_table
 from ganzoo.errors import GanzooError
 from ganzoo.runs.folder import write_atomically
 
@@ -30,7 +31,7 @@ class Comparison:
 
     Attributes:
         runs: One row per (run, metric), with what each run cost.
-        summary: One row per (table, recipe or control, metric): mean, min, max, number of seeds.
+        summary: One row per (table, recipe or control, metric): mean, min, max, number of seeds, ranks, ties, front.
         tables: One per data set and protocol; only rows of one table may be ranked against each other.
         problems: Runs that could not be read, have no scores, or did not finish.
         notes: What a figure leaves out, and why.
@@ -50,7 +51,7 @@ class Comparison:
 def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True, console: Console | None = None) -> Comparison:
     """Compares every run under ``results`` and writes tables and figures.
 
-    Writes ``runs.csv``, ``comparison.csv``, ``comparison.md``, ``comparison.tex`` and, per table, the figures
+    Writes ``runs.csv``, ``comparison.csv``, ``pairs.csv``, ``comparison.md``, ``comparison.tex`` and, per table, the figures
     ``<data>_metrics``, ``_accuracy_identity``, ``_confusion``, ``_learning_curves`` and ``_contact_sheet`` as PNG and SVG.
 
     Args:
@@ -103,6 +104,7 @@ def _write_tables(
     texts = {
         "runs.csv": collection.frame.to_csv(index=False, lineterminator="\n"),
         "comparison.csv": to_frame(tables).to_csv(index=False, lineterminator="\n"),
+        "pairs.csv": pairs_frame(tables).to_csv(index=False, lineterminator="\n"),
         "comparison.md": to_markdown(tables, collection.problems, pictures),
         "comparison.tex": to_latex(tables),
     }

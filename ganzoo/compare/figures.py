@@ -23,7 +23,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from ganzoo.compare.groups import plain
+from ganzoo.compare.groups import is_number, plain
+from ganzoo.compare.remarks import FRONT
 from ganzoo.compare.tables import CONTROL_ORDER, Column, Table, control_mean, control_names, metric_means
 from ganzoo.runs.folder import write_atomically
 
@@ -112,7 +113,7 @@ def caption(table: Table) -> str:
 
 
 def metrics(table: Table) -> Figure | None:
-    """One panel per metric: bars of the mean per recipe, every seed as a point, controls as lines."""
+    """One panel per metric: bars of the mean per recipe, every seed as a point with its interval, controls as lines."""
     columns = [column for column in table.columns if metric_means(table, column.metric)]
     if not columns:
         return None
@@ -126,7 +127,10 @@ def metrics(table: Table) -> Figure | None:
         axes.set_axis_off()
     literal(figure.suptitle(caption(table), fontsize=11, fontweight="bold", x=0.01, ha="left"))
     handles = [Line2D([], [], color=GREY, linestyle=_dashes(name), label=name) for name in control_names(table.group)]
-    handles.append(Line2D([], [], color="none", marker="o", markerfacecolor="white", markeredgecolor="black", label="one seed"))
+    has_intervals = any(run.metrics.intervals for run in table.group.runs)
+    seed = "one seed, 95 % bootstrap interval over source faces" if has_intervals else "one seed"
+    line = "black" if has_intervals else "none"
+    handles.append(Line2D([], [], color=line, linewidth=0.8, marker="o", mfc="white", mec="black", markersize=4, label=seed))
     figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
     return figure
 
@@ -143,6 +147,8 @@ def _metric_panel(axes: Axes, table: Table, column: Column) -> None:
         # Seeds stand a little apart, so that equal scores do not hide one another.
         places = np.linspace(-0.16, 0.16, len(values[name]) + 2)[1:-1] + at
         axes.plot(values[name], places, "o", markersize=4, markerfacecolor="white", markeredgecolor="black", zorder=4)
+        for place, interval in zip(places, _intervals(table, name, column.metric), strict=True):
+            axes.plot(interval, [place] * len(interval), color="black", linewidth=0.8, zorder=3.5)
     for control in control_names(table.group):
         level = control_mean(table.group, control, column.metric)
         if level is not None:
@@ -160,8 +166,15 @@ def _metric_panel(axes: Axes, table: Table, column: Column) -> None:
     sns.despine(ax=axes, left=True)
 
 
+def _intervals(table: Table, label: str, metric: str) -> list[tuple[float, ...]]:
+    """(low, high) of each seed that has a value, in their order; empty where a run has no interval."""
+    runs = [run for run in table.group.of(label) if is_number(run.metrics.metrics.get(metric))]
+    return [run.metrics.intervals.get(metric, ()) for run in runs]
+
+
 def _axis_text(column: Column) -> str:
     better = {"lower": "lower is better", "higher": "higher is better", "none": "descriptive"}[column.info.direction]
+    better += "" if column.discriminating else f"; † no model beats {plain(column.info.beats)}"
     return f"{plain(column.info.unit)} · {better}" if column.info.unit else better
 
 
@@ -191,7 +204,8 @@ def accuracy_identity(table: Table) -> Figure | None:
         figure.colorbar(dots, ax=axes, label=shade.heading, pad=0.02).outline.set_visible(False)
     _finish_scatter(axes, table, by_name)
     arrange(figure)
-    _place_names(axes, [short(name) for name in names], points)
+    front = [row.label for row in table.models if row.on_front]
+    _place_names(axes, [f"{short(name)} {FRONT}" if name in front else short(name) for name in names], points)
     return figure
 
 
@@ -207,7 +221,8 @@ def _finish_scatter(axes: Axes, table: Table, columns: dict[str, Column]) -> Non
     axes.set_xlim(0, axes.get_xlim()[1] * 1.3)  # Room for names.
     axes.set_xlabel(f"{columns['l1_cycle'].heading}  (identity)", parse_math=False)
     axes.set_ylabel(f"{columns['acc'].heading}  (expression)", parse_math=False)
-    axes.set_title(caption(table), loc="left", fontsize=10, fontweight="bold", parse_math=False)
+    front = f" · {FRONT} Pareto front" if any(row.on_front for row in table.models) else ""
+    axes.set_title(caption(table) + front, loc="left", fontsize=10, fontweight="bold", parse_math=False)
     sns.despine(ax=axes)
 
 

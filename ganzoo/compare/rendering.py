@@ -11,7 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ganzoo.compare.collect import Problem
-from ganzoo.compare.tables import COST_HEADINGS, COST_LEGEND, NOT_DISCRIMINATING, Cell, Table
+from ganzoo.compare.remarks import FRONT
+from ganzoo.compare.tables import COST_HEADINGS, COST_LEGEND, NOT_DISCRIMINATING, Cell, Row, Table
 
 _GAP = 3
 """Characters between two columns in the terminal."""
@@ -22,7 +23,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "–": "--", "·": r"$\cdot$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "→": r"$\rightarrow$", "†": r"$^\dagger$",
-    "σ": r"$\sigma$", "\"": "''", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "±": r"$\pm$",
+    "σ": r"$\sigma$", "\"": "''", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "±": r"$\pm$", FRONT: r"$\diamond$",
 }  # fmt: skip
 
 
@@ -46,7 +47,16 @@ def show(console: Console, tables: Sequence[Table], problems: Sequence[Problem])
 
 def _label_width(table: Table, console: Console) -> int:
     """Long names are folded, so that numbers keep their place."""
-    return min(max(len(row.label) for row in (*table.models, *table.controls)), max(12, console.width // 4))
+    return min(max(len(_name(row)) for row in (*table.models, *table.controls)), max(12, console.width // 4))
+
+
+def _name(row: Row) -> str:
+    """The row's label, marked where it is on the Pareto front."""
+    return f"{row.label} {FRONT}" if row.on_front else row.label
+
+
+def _rank(cell: Cell) -> str:
+    return f"rank {cell.rank}" if cell.rank else ""
 
 
 def _blocks(widths: Sequence[int], room: int) -> Iterable[tuple[int, int]]:
@@ -63,7 +73,7 @@ def _blocks(widths: Sequence[int], room: int) -> Iterable[tuple[int, int]]:
 
 def _column_width(table: Table, at: int) -> int:
     cells = [row.cells[at] for row in (*table.models, *table.controls)]
-    numbers = max(max(len(cell.text) + len(cell.mark), len(cell.spread)) for cell in cells)
+    numbers = max(max(len(cell.text) + len(cell.mark), len(cell.spread), len(_rank(cell))) for cell in cells)
     return max(numbers, *map(len, _heading_lines(table, at, numbers)))
 
 
@@ -85,7 +95,7 @@ def _metric_block(table: Table, start: int, stop: int, label_width: int) -> Rich
         heading = "\n".join(_heading_lines(table, at, _column_width(table, at)))
         shown.add_column(Text(heading), justify="right", no_wrap=True)
     for row in table.models:
-        shown.add_row(Text(row.label), str(row.seeds), *(_rich_cell(cell) for cell in row.cells[start:stop]))
+        shown.add_row(Text(_name(row)), str(row.seeds), *(_rich_cell(cell) for cell in row.cells[start:stop]))
     shown.add_section()
     for row in table.controls:
         cells = (Text(cell.text, style="dim") for cell in row.cells[start:stop])
@@ -96,8 +106,9 @@ def _metric_block(table: Table, start: int, stop: int, label_width: int) -> Rich
 def _rich_cell(cell: Cell) -> Text:
     text = Text(cell.text, style="bold green" if cell.best else "")
     text.append(_raised(cell.mark), style="dim")
-    if cell.spread:
-        text.append("\n" + cell.spread, style="not bold dim")
+    for line in (cell.spread, _rank(cell)):
+        if line:
+            text.append("\n" + line, style="not bold dim")
     return text
 
 
@@ -153,7 +164,7 @@ def to_markdown(tables: Sequence[Table], problems: Sequence[Problem], figures: S
 
 
 def _metric_markdown(table: Table) -> str:
-    rows = [[_md(row.label), str(row.seeds), *(_md_cell(cell) for cell in row.cells)] for row in table.models]
+    rows = [[_md(_name(row)), str(row.seeds), *(_md_cell(cell) for cell in row.cells)] for row in table.models]
     # Markdown has no rule between rows; an empty row stands in for it.
     rows += [[""] * (2 + len(table.columns))] if table.controls else []
     rows += [[f"*{_md(row.label)}*", "", *(cell.text for cell in row.cells)] for row in table.controls]
@@ -163,7 +174,8 @@ def _metric_markdown(table: Table) -> str:
 def _md_cell(cell: Cell) -> str:
     text = f"**{cell.text}**" if cell.best else cell.text
     text += f"<sup>{cell.mark}</sup>" if cell.mark else ""
-    return f"{text} ({cell.spread})" if cell.spread else text
+    more = "; ".join(part for part in (cell.spread, _rank(cell)) if part)
+    return f"{text} ({_md(more)})" if more else text
 
 
 def _md_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
@@ -187,10 +199,11 @@ def _latex_table(table: Table) -> str:
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.title)}. {_tex(table.remarks[0])}}}"]
     lines += [rf"\begin{{tabular}}{{lr{'r' * len(table.columns)}}}", r"\toprule", _tex_line(map(_tex, heads)), r"\midrule"]
     for row in table.models:
-        lines.append(_tex_line([_tex(row.label), str(row.seeds), *(_tex_cell(cell) for cell in row.cells)]))
-        if any(cell.spread for cell in row.cells):
-            spreads = (rf"{{\scriptsize {_tex(cell.spread)}}}" if cell.spread else "" for cell in row.cells)
-            lines.append(_tex_line(["", "", *spreads]))
+        lines.append(_tex_line([_tex(_name(row)), str(row.seeds), *(_tex_cell(cell) for cell in row.cells)]))
+        for below in ([cell.spread for cell in row.cells], [_rank(cell) for cell in row.cells]):
+            if any(below):
+                small = (rf"{{\scriptsize {_tex(text)}}}" if text else "" for text in below)
+                lines.append(_tex_line(["", "", *small]))
     lines += [r"\midrule"] if table.controls else []
     lines += [_tex_line([rf"\emph{{{_tex(row.label)}}}", "", *(_tex(cell.text) for cell in row.cells)]) for row in table.controls]
     lines += [r"\bottomrule", r"\end{tabular}"]

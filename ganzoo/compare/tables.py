@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-import pandas as pd
-
-from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain, recipe_differences
+from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain
+from ganzoo.compare.remarks import remarks
+from ganzoo.compare.statistics import Scores, Statistics, compare_rows
 from ganzoo.runs.schema import MetricInfo
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 CONTROL_ORDER = ("real", "no-edit", "nearest-real", "oracle")
 NOT_DISCRIMINATING = "†"
 MISSING = "–"
-LONGEST_LIST = 4
-"""Differences of settings that a remark names."""
 COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "updates", "images", "epochs")
 COST_LEGEND = "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, generator updates"
 
@@ -51,9 +49,10 @@ class Cell:
     Attributes:
         values: One value per seed that has one.
         text: The mean, or ``–``.
-        spread: ``min–max`` over several seeds, else empty.
+        spread: ``min–max`` over several seeds; of one seed its ``[low–high]`` over source images; else empty.
         best: Whether it is the best of the column at the shown precision.
         mark: Footnote mark, or empty.
+        rank: Ranks that the row may hold and the letters of its ties, such as ``1–2 AB``; empty where nothing was tested.
     """
 
     values: tuple[float, ...]
@@ -61,17 +60,19 @@ class Cell:
     spread: str = ""
     best: bool = False
     mark: str = ""
+    rank: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A recipe (over its seeds) or a control."""
+    """A recipe (over its seeds) or a control; ``on_front`` where it is on the table's Pareto front."""
 
     label: str
     seeds: int
     cells: tuple[Cell, ...]
     may_rank: bool
     cost: tuple[str, ...] = ()
+    on_front: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Table:
         models: One row per recipe, by name.
         controls: One row per control, means over the runs.
         footnotes: (mark, text).
-        remarks: Sentences below the table: how many seeds and images, how to read it, how it differs from its siblings.
+        remarks: Sentences below the table: how many seeds and images, how sure it is, how it differs from its siblings.
+        statistics: What the seeds allow to be said: tests, ranks, ties, Pareto front.
     """
 
     group: Group
@@ -95,6 +97,7 @@ class Table:
     controls: tuple[Row, ...]
     footnotes: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
+    statistics: Statistics
 
 
 def build_table(group: Group) -> Table:
@@ -116,9 +119,12 @@ def build_table(group: Group) -> Table:
     silent = [f"{plain(column.info.label)} ({column.info.beats})" for column in columns if not column.discriminating]
     if silent:
         marks.append((NOT_DISCRIMINATING, f"Not discriminating here, no model beats the control: {', '.join(silent)}."))
-    models = _with_best(columns, models)
+    statistics = _statistics(columns, models, controls)
+    models = _with_ranks(columns, _with_best(columns, models), statistics)
+    has_best = any(cell.best for row in models for cell in row.cells)
     title = f"{group.data} · protocol {group.protocol[:SHORT]}"
-    return Table(group, title, columns, models, controls, tuple(marks), tuple(_remarks(group, models)))
+    said = remarks(group, statistics, has_best=has_best)
+    return Table(group, title, columns, models, controls, tuple(marks), tuple(said), statistics)
 
 
 def control_names(group: Group) -> list[str]:
@@ -132,21 +138,6 @@ def control_mean(group: Group, control: str, metric: str) -> float | None:
     values = [run.metrics.controls.get(control, {}).get(metric) for run in group.runs]
     numbers = [value for value in values if is_number(value)]
     return fmean(numbers) if numbers else None
-
-
-def to_frame(tables: Iterable[Table]) -> pd.DataFrame:
-    """All tables as one tidy DataFrame: one row per (table, row, metric) with mean, min, max and number of seeds."""
-    records = []
-    for table in tables:
-        for row in (*table.models, *table.controls):
-            for column, cell in zip(table.columns, row.cells, strict=True):
-                values = cell.values
-                numbers = (fmean(values), min(values), max(values)) if values else (None, None, None)
-                kind = "model" if row in table.models else "control"
-                place = (table.group.data, table.group.protocol, kind, row.label, column.metric, column.info.direction)
-                records.append((*place, *numbers, len(values), cell.best, column.discriminating))
-    names = ["data", "protocol", "kind", "label", "metric", "direction", "mean", "min", "max", "n", "best", "discriminating"]
-    return pd.DataFrame(records, columns=names).astype({"mean": "float64", "min": "float64", "max": "float64"})
 
 
 def _column(group: Group, metric: str, info: MetricInfo) -> Column:
@@ -174,7 +165,8 @@ def _model_row(runs: Sequence[ScoredRun], label: str, columns: Sequence[Column],
             mark = _mark(footnotes, f"{plain(column.info.label)}: {reason}")
         elif len(values) < len(runs):
             mark = _mark(footnotes, f"{plain(column.info.label)}: {len(values)} of {len(runs)} seeds have a value")
-        cells.append(_cell(values, column.decimals, mark))
+        interval = runs[0].metrics.intervals.get(column.metric) if len(runs) == 1 else None
+        cells.append(_cell(values, column.decimals, mark, interval))
     return Row(label, len(runs), tuple(cells), all(run.may_rank for run in runs), _cost(runs))
 
 
@@ -186,10 +178,11 @@ def _mark(footnotes: dict[str, str], text: str) -> str:
     return footnotes[text]
 
 
-def _cell(values: Sequence[float], decimals: int, mark: str = "") -> Cell:
+def _cell(values: Sequence[float], decimals: int, mark: str = "", interval: tuple[float, float] | None = None) -> Cell:
     if not values:
         return Cell((), MISSING, mark=mark)
     spread = f"{min(values):.{decimals}f}–{max(values):.{decimals}f}" if len(values) > 1 else ""
+    spread = f"[{interval[0]:.{decimals}f}–{interval[1]:.{decimals}f}]" if interval else spread
     return Cell(tuple(values), f"{fmean(values):.{decimals}f}", spread, mark=mark)
 
 
@@ -201,11 +194,45 @@ def _control_row(group: Group, name: str, columns: Sequence[Column]) -> Row:
 
 def _discriminates(at: int, column: Column, models: Sequence[Row], controls: Sequence[Row]) -> bool:
     """Whether some model's mean beats the named control; True where there is nothing to compare."""
-    floor = next((row.cells[at].values for row in controls if row.label == column.info.beats), ())
+    floor = _floor(at, column, controls)
     means = [fmean(row.cells[at].values) for row in models if row.cells[at].values]
-    if not floor or not means or column.info.direction == "none":
+    if floor is None or not means or column.info.direction == "none":
         return True
-    return max(means) > floor[0] if column.info.direction == "higher" else min(means) < floor[0]
+    return max(means) > floor if column.info.direction == "higher" else min(means) < floor
+
+
+def _floor(at: int, column: Column, controls: Sequence[Row]) -> float | None:
+    """What the control that a working model must beat scores; None where there is none."""
+    return next((row.cells[at].values[0] for row in controls if row.label == column.info.beats and row.cells[at].values), None)
+
+
+def _statistics(columns: Sequence[Column], models: Sequence[Row], controls: Sequence[Row]) -> Statistics:
+    """Compares the rows that may rank, on the metrics that discriminate."""
+    rivals = [row for row in models if row.may_rank]
+    scores = []
+    for at, column in enumerate(columns):
+        values = {row.label: row.cells[at].values for row in rivals if row.cells[at].values}
+        scores += [Scores(column.metric, column.info, values, _floor(at, column, controls))] if column.discriminating else []
+    return compare_rows(scores)
+
+
+def _with_ranks(columns: Sequence[Column], models: Sequence[Row], statistics: Statistics) -> tuple[Row, ...]:
+    """Writes ranks and ties into the cells, and marks the rows on the front."""
+    front = statistics.pareto.rows if statistics.pareto else ()
+    ranked = []
+    for row in models:
+        ranks = [_rank_text(statistics, column.metric, row.label) for column in columns]
+        cells = tuple(replace(cell, rank=rank) for cell, rank in zip(row.cells, ranks, strict=True))
+        ranked.append(replace(row, cells=cells, on_front=row.label in front))
+    return tuple(ranked)
+
+
+def _rank_text(statistics: Statistics, metric: str, label: str) -> str:
+    ranking = statistics.rankings.get(metric)
+    if ranking is None or label not in ranking.ranks:
+        return ""
+    low, high = ranking.ranks[label]
+    return f"{low if low == high else f'{low}–{high}'} {ranking.ties[label]}"
 
 
 def _with_best(columns: Sequence[Column], models: Sequence[Row]) -> tuple[Row, ...]:
@@ -220,44 +247,6 @@ def _with_best(columns: Sequence[Column], models: Sequence[Row]) -> tuple[Row, .
         for n in rivals:
             cells[n][at] = replace(cells[n][at], best=shown[n] == best)
     return tuple(replace(row, cells=tuple(row_cells)) for row, row_cells in zip(models, cells, strict=True))
-
-
-def _remarks(group: Group, models: Sequence[Row]) -> list[str]:
-    seeds = sorted({len(group.of(label)) for label in group.labels})
-    alone = "One seed each: the spread over seeds is unknown"
-    several = f"Mean over seeds, min–max below (n = {_span(seeds)})" if seeds[-1] > 1 else alone
-    sizes = sorted({(run.metrics.sources, run.metrics.translations) for run in group.runs})
-    images = " or ".join(f"{translations:,} translations of {sources:,} sources" for sources, translations in sizes)
-    has_best = any(cell.best for row in models for cell in row.cells)
-    bold = " Bold: best mean at this precision, no claim of significance." if has_best else ""
-    remarks = [f"{several}; {images} per run.{bold}"]
-    remarks += dict.fromkeys(plain(run.metrics.judge_note) for run in group.runs if run.metrics.judge_note)
-    unranked = [label for label in group.labels if not all(run.may_rank for run in group.of(label))]
-    remarks += [f"Shown but not ranked, because the run did not end as meant: {', '.join(unranked)}."] if unranked else []
-    remarks += _variants(group)
-    if group.differences:
-        fields = "; ".join(f"{name} ({there} there, {here} here)" for name, (there, here) in group.differences.items())
-        remarks.append(f"Not comparable with the first {group.data} table. What differs: {fields}.")
-    return remarks
-
-
-def _variants(group: Group) -> Iterable[str]:
-    """In which settings rows of one recipe differ that only a fingerprint tells apart; nothing where that is unknown."""
-    first_of: dict[str, ScoredRun] = {}
-    told: set[str] = set()
-    for run in group.runs:
-        first = first_of.setdefault(run.info.recipe, run)
-        if run.info.fingerprint in (first.info.fingerprint, *told):
-            continue
-        told.add(run.info.fingerprint)
-        changes = recipe_differences(first, run)
-        if changes:
-            more = f"; and {len(changes) - LONGEST_LIST} more" if len(changes) > LONGEST_LIST else ""
-            yield f"{run.label} is not {first.label}: {'; '.join(changes[:LONGEST_LIST])}{more}."
-
-
-def _span(numbers: Sequence[int]) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
 
 
 def _cost(runs: Sequence[ScoredRun]) -> tuple[str, ...]:

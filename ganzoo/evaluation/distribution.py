@@ -48,7 +48,7 @@ class Fid(FrechetMetric):
 
     backbone = "inception"
     needs = frozenset({"faces", "features:inception"})
-    info = MetricInfo(label="FID", direction="lower", ranked=True, unit="squared feature distance")
+    info = MetricInfo(label="FID", direction="lower", ranked=True, unit="squared feature distance", aspect="distribution")
 
 
 @METRICS.register("fd_judge")
@@ -58,4 +58,6 @@ class FdJudge(FrechetMetric):
     backbone = "judge"
     per_class = True
     needs = frozenset({"faces", "features:judge"})
-    info = MetricInfo(label="FD judge", direction="lower", ranked=True, beats="no-edit", unit="squared feature distance")
+    info = MetricInfo(
+        label="FD judge", direction="lower", ranked=True, beats="no-edit", unit="squared feature distance", aspect="distribution"
+    )

@@ -20,6 +20,7 @@ from ganzoo.evaluation.controls import ModelRow, control_rows
 from ganzoo.evaluation.expression import RANKS_FROM, judge_ceiling
 from ganzoo.evaluation.features import NotAvailable
 from ganzoo.evaluation.grid import first_of_each_class
+from ganzoo.evaluation.intervals import bootstrap_intervals
 from ganzoo.evaluation.metrics import Metric, MetricResult
 from ganzoo.evaluation.protocol import describe_protocol
 from ganzoo.evaluation.rows import MODEL, Row
@@ -78,8 +79,10 @@ def evaluate(
         context.rows[row.name] = row
     metrics, reasons = _load(context.settings.metrics)
     outcomes = {row.name: _compute(context, row, metrics) for row in context.rows.values()}
-    scores = _scores(context, metrics, outcomes, reasons)
-    return Evaluation(scores, _per_image(context, outcomes[MODEL]), _gallery(context))
+    scores, per_image = _scores(context, metrics, outcomes, reasons), _per_image(context, outcomes[MODEL])
+    macro = {name for name, metric in metrics.items() if metric.macro}
+    intervals = bootstrap_intervals(per_image, scores.metrics, macro)
+    return Evaluation(scores.model_copy(update={"intervals": intervals}), per_image, _gallery(context))
 
 
 Outcome = dict[str, MetricResult | str]

@@ -25,7 +25,15 @@ class ExpressionAccuracy(Metric):
     """
 
     needs = frozenset({"faces", "votes"})
-    info = MetricInfo(label="expression accuracy", direction="higher", ranked=True, beats="no-edit", unit="share, 0 to 1")
+    macro = True
+    info = MetricInfo(
+        label="expression accuracy",
+        direction="higher",
+        ranked=True,
+        beats="no-edit",
+        unit="share, 0 to 1",
+        aspect="expression",
+    )
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         faces = row.faces
@@ -92,10 +100,15 @@ def _confusion(context: EvaluationContext, faces: Faces) -> Confusion:
 
 
 def _columns(context: EvaluationContext, faces: Faces) -> dict[str, Tensor]:
-    """What the judges said of each face: the vote, its probability of the target, and each judge's own choice."""
+    """What the judges said of each face: the vote, whether it is the target (1 or 0), its probability, each judge's choice."""
     assert context.judges is not None  # "votes" is among the needs
     each = context.votes(faces)
     vote = each.mean(dim=0)
-    columns = {"predicted": vote.argmax(dim=1), "p_target": vote.gather(1, faces.targets[:, None]).squeeze(1)}
+    predicted = vote.argmax(dim=1)
+    columns = {
+        "predicted": predicted,
+        "acc": (predicted == faces.targets).long(),
+        "p_target": vote.gather(1, faces.targets[:, None]).squeeze(1),
+    }
     alone = zip(context.judges.voter_names, each.argmax(dim=2), strict=True)
     return columns | {f"predicted_{name}": predicted for name, predicted in alone}

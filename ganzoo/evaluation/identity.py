@@ -42,7 +42,7 @@ class L1Cycle(Metric):
     """mean |G(Q(G(x, t)), s) - x|: what is left of the face after there and back, through whole grey levels (Q)."""
 
     needs = frozenset({"sources", "cycles"})
-    info = MetricInfo(label="L1 cycle", direction="lower", ranked=True, beats="nearest-real", unit=_UNIT)
+    info = MetricInfo(label="L1 cycle", direction="lower", ranked=True, beats="nearest-real", unit=_UNIT, aspect="identity")
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         return _of_pairs("l1_cycle", row.cycles, context.source_of_pair, context)
@@ -53,7 +53,7 @@ class L1Self(Metric):
     """mean |G(x, s) - x|: how well a face is left alone that already has the expression asked for."""
 
     needs = frozenset({"sources", "selfs"})
-    info = MetricInfo(label="L1 self", direction="lower", ranked=True, beats="nearest-real", unit=_UNIT)
+    info = MetricInfo(label="L1 self", direction="lower", ranked=True, beats="nearest-real", unit=_UNIT, aspect="identity")
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         values = mean_absolute_difference(row.selfs, context.source_faces)

@@ -41,7 +41,8 @@ class MetricResult:
         per_judge: Judge -> value by that judge alone.
         details: Further values, by names that begin with the metric's.
         confusion: Target × predicted.
-        per_pair: Column of the per-image table -> ``(P,)``, one entry for each pair of the grid.
+        per_pair: Column of the per-image table -> ``(P,)``, one entry for each pair of the grid. A column that bears the
+            metric's name and whose mean is ``value`` gives it a bootstrap interval over source faces.
         per_source: Column of the per-image table -> ``(S,)``, one entry for each source, of its own class's rows.
     """
 
@@ -65,11 +66,13 @@ class Metric(ABC):
             row's faces were made from), ``"selfs"`` (sources with their own class as target), ``"cycles"``,
             ``"variants"`` (several faces for each of some pairs), ``"counterfactuals"`` (true answers), ``"votes"``
             (judges), and ``"features:NAME"`` (an equal number of faces of each class as seen by the backbone NAME).
+        macro: Whether the value is the mean over target classes of the classes' means, and not the mean over faces.
     """
 
     info: ClassVar[MetricInfo]
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"faces"})
+    macro: ClassVar[bool] = False
 
     def applicable(self, context: EvaluationContext, row: Row) -> str | None:
         """Why it has no value on this row, in words, or None where it has one."""

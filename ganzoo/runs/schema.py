@@ -10,6 +10,10 @@ Status = Literal["running", "stopped", "finished", "diverged", "failed"]
 """``running`` also means *killed* when no process is left; ``stopped``: by Ctrl-C or ``--max-minutes``, resumable."""
 
 
+ASPECTS = ("distribution", "expression", "identity")
+"""What a working model must be good at, all at once: a table's Pareto front takes one metric for each."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -131,6 +135,7 @@ class MetricInfo(_Record):
         ranked: Whether it decides an order between models.
         beats: The control row that a working model must beat, if any.
         unit: Unit or range, in words.
+        aspect: Which of :data:`ASPECTS` it measures; empty for others. The first such columns make the Pareto front.
     """
 
     label: str
@@ -138,6 +143,7 @@ class MetricInfo(_Record):
     ranked: bool
     beats: str | None = None
     unit: str = ""
+    aspect: Literal["distribution", "expression", "identity", ""] = ""
 
 
 class Confusion(_Record):
@@ -156,6 +162,7 @@ class MetricsFile(_Record):
         metrics: Metric -> value, null where not applicable or not available.
         reasons: Metric -> why it is null.
         controls: Control row (``real``, ``no-edit``, ``oracle``, ...) -> metric -> value.
+        intervals: Metric -> [low, high], 95 % bootstrap over source images; only metrics that are means over images.
         per_class: Metric -> target class -> value.
         per_judge: Judge -> ``acc`` by that judge alone.
         details: Further values, such as ``acc_floor``, ``acc_ceiling``, ``acc_calibrated``, ``acc_min_judge``.
@@ -173,6 +180,7 @@ class MetricsFile(_Record):
     metrics: dict[str, float | None]
     reasons: dict[str, str] = Field(default_factory=dict)
     controls: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
     per_class: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     per_judge: dict[str, float] = Field(default_factory=dict)
     details: dict[str, float | None] = Field(default_factory=dict)

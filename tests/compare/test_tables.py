@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from ganzoo.compare.collect import collect
-from ganzoo.compare.tables import Cell, Table, build_table, to_frame
+from ganzoo.compare.frames import to_frame
+from ganzoo.compare.tables import Cell, Table, build_table
 
 
 def _table(results: Path) -> Table:
