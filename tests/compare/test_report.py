@@ -8,14 +8,11 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -26,9 +23,8 @@ from ganzoo.compare.comparison import compare_runs
 from ganzoo.compare.report import pictures, render, write_report
 from ganzoo.compare.report.charts import nice_ticks
 from ganzoo.compare.tables import build_table
-from ganzoo.config import load_recipe
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import SAMPLE_CELL_PX, SAMPLE_HEADER_PX, RunFolder
+from ganzoo.runs.folder import RunFolder
 
 VOID = {"meta", "img", "input", "br"}
 AWKWARD = "<script>alert(1)</script>\"'&lt;{{ 7 * 7 }}"
@@ -76,43 +72,6 @@ class Page(HTMLParser):
 def _page(results: Path) -> Page:
     found = collect(results)
     return Page(render(found, [build_table(group) for group in found.groups]))
-
-
-def _sample_grids(folder: RunFolder, columns: int, times: int = 3) -> None:
-    folder.samples.mkdir()
-    for at in range(times):
-        size = (columns * SAMPLE_CELL_PX, SAMPLE_HEADER_PX + 8 * SAMPLE_CELL_PX)
-        Image.new("RGB", size, (40 * at,) * 3).save(folder.samples / f"images_{at * 100:09d}.png")
-
-
-def _verdicts(folder: RunFolder) -> None:
-    """Says of every face that it is seen as happy, with 0.75 for the target."""
-    with np.load(folder.gallery) as arrays:
-        kept = dict(arrays)
-    index = np.arange(len(kept["labels"])) * 3 + 10
-    np.savez(folder.gallery, **kept, source_index=index)
-    pairs = [(place, target) for place in index for target in range(4)]
-    frame = pd.DataFrame(pairs, columns=["source_index", "target"]).assign(predicted=1, p_target=0.75)
-    pd.concat([frame, frame.assign(source_index=999, predicted=2)]).to_parquet(folder.per_image)
-
-
-@pytest.fixture
-def whole(tmp_path: Path, make_run: Callable[..., RunFolder], add_pictures: Callable[..., None]) -> Path:
-    """Two models, one of them with two seeds, with all that a run keeps; and runs that went wrong."""
-    for recipe, seed, acc in (("stargan", 0, 0.6), ("stargan", 1, 0.8), ("dcgan", 0, 0.5)):
-        fingerprint = ("a" if recipe == "stargan" else "b") * 64
-        folder = make_run(
-            recipe=recipe, seed=seed, fingerprint=fingerprint, scores={"acc": acc, "l1_cycle": 0.01 if acc == 0.5 else 0.05}
-        )
-        add_pictures(folder)
-        _verdicts(folder)
-        _sample_grids(folder, columns=6)
-        config = {"recipe": load_recipe(recipe).model_dump(mode="json"), "data": "fer4", "seed": seed, "precision": "32"}
-        folder.config.write_text(yaml.safe_dump(config))
-    make_run(recipe="usgan", scored=False, status="diverged", message="nan at step 7")
-    make_run(recipe="attgan", scored=False, status="running")
-    make_run(recipe="sngan-pd").info.write_text('{"recipe": "sngan')
-    return tmp_path
 
 
 def test_every_part_is_there_under_headings_in_order(whole: Path) -> None:
@@ -209,7 +168,7 @@ def test_what_went_wrong_is_listed(whole: Path) -> None:
     assert "sngan-pd" in text and "unreadable" in text
 
 
-def test_names_classes_and_messages_are_words_and_never_markup(tmp_path: Path, make_run, add_pictures) -> None:
+def test_names_classes_and_messages_are_words_and_never_markup(tmp_path: Path, make_run, add_pictures, sample_grids) -> None:
     folder = make_run(recipe=AWKWARD, data=AWKWARD, judge_note=AWKWARD, scores={"fid": None}, reasons={"fid": AWKWARD})
     make_run(recipe="b", data=AWKWARD, status="failed", message=AWKWARD, scored=False)
     make_run(recipe="c", data=AWKWARD, eval="f" * 64, protocol={AWKWARD: AWKWARD})
@@ -219,7 +178,7 @@ def test_names_classes_and_messages_are_words_and_never_markup(tmp_path: Path, m
     with np.load(folder.gallery) as arrays:
         kept = dict(arrays)
     np.savez(folder.gallery, **kept | {"class_names": np.array(["<img src=x onerror=alert(1)>", "happy", "neutral", "sad"])})
-    _sample_grids(folder, columns=6)
+    sample_grids(folder)
     page = _page(tmp_path)
     assert len(page.all("script")) == 1
     assert not [attributes for attributes, _ in page.all("img") if "onerror" in attributes or attributes["src"] == "x"]
