@@ -195,6 +195,14 @@ def test_tables_of_different_protocols_stand_apart_and_say_what_differs(tmp_path
     assert "version12" in " ".join(text for _, text in page.all("table", class_="small"))
 
 
+def test_a_dataset_may_bear_the_name_of_a_part_of_the_page(tmp_path: Path, make_run) -> None:
+    for data in ("page", "main", "problems", "fer4", "fer4-ranking"):
+        make_run(data=data)
+    make_run(recipe="b", scored=False)
+    identifiers = [attributes["id"] for _, attributes, _ in _page(tmp_path).elements if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+
+
 def test_without_scores_or_pictures_there_is_still_a_page(tmp_path: Path, make_run) -> None:
     make_run(scored=False, status="stopped", message="--max-minutes 1")
     page = _page(tmp_path)
