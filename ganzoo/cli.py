@@ -225,15 +225,26 @@ def bench(
 def compare(
     results: Annotated[Path, typer.Argument(help="Folder with runs.")] = Path("results"),
     out: Annotated[Path | None, typer.Option("--out", help="Where tables and figures go; default RESULTS/comparison.")] = None,
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
+    figures: Annotated[
+        bool | None, typer.Option("--figures/--no-figures", help="Draw figures; by default unless --html is given.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Also write one page with scores, faces, curves and commands; works offline."
+        ),
+    ] = None,
 ) -> None:
-    """Puts runs side by side: tables, figures, one contact sheet."""
+    """Puts runs side by side: tables, figures, one contact sheet; or all of it as one HTML page."""
     from ganzoo.compare.comparison import compare_runs
     from ganzoo.reporting import Reporter
 
     reporter = Reporter()
-    comparison = compare_runs(results, out, figures=figures, console=reporter.console)
-    reporter.say(f"Tables and figures are in {comparison.folder}")
+    drawn = html is None if figures is None else figures
+    comparison = compare_runs(results, out, figures=drawn, html=html, console=reporter.console)
+    reporter.say(f"Tables{' and figures' if drawn else ''} are in {comparison.folder}")
+    if html is not None:
+        reporter.say(f"The page is {html}")
 
 
 @app.command()

@@ -307,13 +307,16 @@ def _plugin_recipe(name: str, value: str) -> Path:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Reads a recipe by name or file.
+    """Reads a recipe by name or file; of a run's ``config.yaml``, the recipe in it.
 
     Raises:
         GanzooError: Unknown recipe or key, or a value of the wrong kind.
     """
     path = recipe_file(name)
-    return parse_recipe({"name": path.stem, **read_yaml(path)}, str(path))
+    record = read_yaml(path)
+    if isinstance(record.get("recipe"), dict):
+        record = record["recipe"]
+    return parse_recipe({"name": path.stem, **record}, str(path))
 
 
 def read_run_config(path: Path) -> RunConfig:

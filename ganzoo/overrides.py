@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import yaml
@@ -15,6 +15,12 @@ from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 NETWORKS = ("generator", "discriminator")
+
+
+def takes_width(role: str, name: str) -> bool:
+    """Whether the network that ``name`` stands for has a width to set; loads it."""
+    network = (GENERATORS if role == "generator" else DISCRIMINATORS).get(name)
+    return "width" in inspect.signature(network).parameters
 
 
 class Preset(BaseModel):
@@ -47,18 +53,29 @@ class Preset(BaseModel):
     inception: bool = True
 
 
-def resolve_recipe(name: str, preset: Preset | None = None, changes: Iterable[str] = ()) -> Recipe:
+def resolve_recipe(
+    name: str,
+    preset: Preset | None = None,
+    changes: Iterable[str] = (),
+    has_width: Callable[[str, str], bool] = takes_width,
+) -> Recipe:
     """Reads a recipe by name or file, exchanges its networks, applies a preset, then all other ``key=value`` changes.
+
+    Args:
+        name: Name of a recipe, or a YAML file.
+        preset: Scale; None for the recipe's own.
+        changes: As ``--set`` takes them.
+        has_width: Answers, for (role, network name), whether the network has a width that a preset may set.
 
     Raises:
         GanzooError: Unknown recipe or key, or a value of the wrong kind.
     """
     changes = list(changes)
     exchanges = [change for change in changes if change.partition("=")[0] in NETWORKS]
-    recipe = _with_changes(load_recipe(name), exchanges)
+    recipe = with_changes(load_recipe(name), exchanges)
     if preset is not None:
-        recipe = apply_preset(recipe, preset)
-    return _with_changes(recipe, [change for change in changes if change not in exchanges])
+        recipe = apply_preset(recipe, preset, has_width)
+    return with_changes(recipe, [change for change in changes if change not in exchanges])
 
 
 def load_preset(name: str) -> Preset | None:
@@ -75,12 +92,11 @@ def load_preset(name: str) -> Preset | None:
     return validated(Preset, read_yaml(configs_folder() / "presets" / f"{name}.yaml"), f"preset {name}")
 
 
-def apply_preset(recipe: Recipe, preset: Preset) -> Recipe:
+def apply_preset(recipe: Recipe, preset: Preset, has_width: Callable[[str, str], bool] = takes_width) -> Recipe:
     """The recipe at the preset's scale."""
     record = recipe.model_dump(mode="json")
-    for role, registry in (("generator", GENERATORS), ("discriminator", DISCRIMINATORS)):
-        has_width = "width" in inspect.signature(registry.get(record[role]["name"])).parameters
-        if preset.width is not None and has_width:
+    for role in NETWORKS:
+        if preset.width is not None and has_width(role, record[role]["name"]):
             record[role]["width"] = preset.width
     if preset.discriminator_lr is not None:
         record["optimizers"].setdefault("discriminator", dict(record["optimizer"]))
@@ -128,7 +144,12 @@ def with_epochs(recipe: Recipe, epochs: float) -> Recipe:
     return recipe.model_copy(update={"stages": stages})
 
 
-def _with_changes(recipe: Recipe, changes: list[str]) -> Recipe:
+def with_changes(recipe: Recipe, changes: list[str]) -> Recipe:
+    """The recipe after ``key=value`` changes.
+
+    Raises:
+        GanzooError: Unknown key, or a value of the wrong kind.
+    """
     return parse_recipe(_changed(recipe.model_dump(mode="json"), changes), "--set") if changes else recipe
 
 

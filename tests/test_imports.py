@@ -27,10 +27,11 @@ MAY_IMPORT = {
     "losses": ("registry", "runs", "config"),
     "compatibility": ("config", "registry", "models", "losses", "data"),
     "overrides": ("config", "registry"),
+    "reproduction": ("runs", "config", "overrides"),
     "suite": ("config", "overrides"),
     "training": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
     "evaluation": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
-    "compare": ("runs",),
+    "compare": ("runs", "reproduction"),
     "reporting": (),
 }
 NAMED_PARTS = ("stargan", "dcgan", "cdcgan", "patch_classifier", "synthetic", "fer", "adversarial", "penalties")
@@ -109,7 +110,7 @@ def test_an_import_against_the_direction_is_seen(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("file", sorted((PACKAGE / "compare").glob("*.py")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted((PACKAGE / "compare").rglob("*.py")), ids=lambda file: file.name)
 def test_compare_never_imports_torch(file: Path) -> None:
     assert not [name for name in _imports(file) if name.split(".")[0] in ("torch", "torchvision", "lightning_fabric")]
 

@@ -48,7 +48,14 @@ class Comparison:
     files: tuple[Path, ...]
 
 
-def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True, console: Console | None = None) -> Comparison:
+def compare_runs(
+    results: Path,
+    out: Path | None = None,
+    *,
+    figures: bool = True,
+    html: Path | None = None,
+    console: Console | None = None,
+) -> Comparison:
     """Compares every run under ``results`` and writes tables and figures.
 
     Writes ``runs.csv``, ``comparison.csv``, ``pairs.csv``, ``comparison.md``, ``comparison.tex`` and, per table, the figures
@@ -58,13 +65,14 @@ def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True
         results: Folder with run folders at any depth, committed references under ``reference/`` included.
         out: Where to write; ``results/comparison`` by default.
         figures: Whether to draw.
+        html: Where to write everything as one HTML page; None for none.
         console: Where to print the tables; None prints nothing.
 
     Returns:
         The tables and the paths written.
 
     Raises:
-        GanzooError: No run in ``results``, or ``out`` cannot be written.
+        GanzooError: No run in ``results``, or ``out`` or ``html`` cannot be written.
     """
     collection = collect(results)
     tables = tuple(build_table(group) for group in collection.groups)
@@ -75,11 +83,21 @@ def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True
     except OSError as error:
         reason = error.strerror or error
         raise GanzooError(f"Cannot write the comparison to {folder}: {reason}. Name another folder with --out.") from error
+    if html is not None:
+        files.append(_write_page(html, collection, tables))
     if console is not None:
         show(console, tables, collection.problems)
         for note in notes:
             console.print(note, style="dim", markup=False, highlight=False)
     return Comparison(collection.frame, to_frame(tables), tables, collection.problems, tuple(notes), folder, tuple(files))
+
+
+def _write_page(html: Path, collection: Collection, tables: Sequence[Table]) -> Path:
+    """Writes the page; what it needs is loaded here, and not where tables are enough."""
+    from ganzoo.compare.report import write_report
+
+    write_report(html, collection, tables)
+    return html
 
 
 def show_run(folder: Path, console: Console) -> None:

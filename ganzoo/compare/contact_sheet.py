@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ganzoo.compare.figures import DPI, GREY, literal, new_figure
-from ganzoo.compare.groups import ScoredRun, plain
+from ganzoo.compare.gallery import Bytes, Gallery, read_gallery
+from ganzoo.compare.groups import ScoredRun
 from ganzoo.compare.tables import Table
-
-Bytes = npt.NDArray[np.uint8]
 
 FACE_PX = 96
 """Side of one face on the sheet: 48×48 faces at twice their size."""
@@ -27,28 +23,6 @@ TITLE_PX, FOOT_PX = 44, 20
 LINE_PX = 15
 MOST_ROWS, MOST_COLUMNS = 14, 9
 WHITE = 255
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Faces of one run.
-
-    Attributes:
-        sources: uint8 (n, C, H, W).
-        labels: int (n,), class of each source.
-        translations: uint8 (n, K, C, H, W); the second index is the class asked for.
-        class_names: K names.
-    """
-
-    sources: Bytes
-    labels: npt.NDArray[np.int64]
-    translations: Bytes
-    class_names: tuple[str, ...]
-
-    def shows_same_faces(self, other: Gallery) -> bool:
-        """Whether sources, their labels and the classes agree."""
-        same_names = self.class_names == other.class_names
-        return same_names and np.array_equal(self.sources, other.sources) and np.array_equal(self.labels, other.labels)
 
 
 def contact_sheet(table: Table) -> tuple[Figure | None, list[str]]:
@@ -82,25 +56,11 @@ def _first(runs: list[ScoredRun]) -> Gallery | str:
     why = "it has no gallery.npz"
     for run in runs:
         if run.folder.gallery.exists():
-            found = _read(run.folder.gallery)
+            found = read_gallery(run.folder.gallery)
             if isinstance(found, Gallery):
                 return found
             why = found
     return why
-
-
-def _read(file: Path) -> Gallery | str:
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            names = tuple(plain(name) for name in arrays["class_names"].tolist())
-            gallery = Gallery(arrays["sources"], arrays["labels"].astype(np.int64), arrays["translations"], names)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        return f"{file.name} cannot be read ({plain(error) or type(error).__name__})"
-    count, classes = len(gallery.sources), len(names)
-    fits = gallery.sources.ndim == 4 and gallery.translations.shape == (count, classes, *gallery.sources.shape[1:])
-    is_bytes = gallery.sources.dtype == np.uint8 == gallery.translations.dtype
-    in_range = gallery.labels.shape == (count,) and count > 0 and 0 <= gallery.labels.min() <= gallery.labels.max() < classes
-    return gallery if fits and is_bytes and in_range and classes > 1 else f"{file.name} has unexpected shapes or types"
 
 
 def _chosen(gallery: Gallery, banks: int) -> list[int]:

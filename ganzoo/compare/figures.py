@@ -267,12 +267,8 @@ def _covered(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
 
 def confusion(table: Table) -> Figure | None:
     """Target × predicted by the judges, in percent of each target, per recipe; counts added over seeds."""
-    found = []
-    for label in table.group.labels:
-        each = [run.metrics.confusion for run in table.group.of(label) if run.metrics.confusion]
-        same = [one for one in each if one.class_names == each[0].class_names]
-        if same:
-            found.append((label, each[0].class_names, np.sum([np.array(one.counts) for one in same], axis=0)))
+    kept = [(label, table.group.confusion(label)) for label in table.group.labels]
+    found = [(label, one.class_names, np.array(one.counts)) for label, one in kept if one]
     if not found:
         return None
     classes = max(len(names) for _, names, _ in found)
@@ -281,7 +277,7 @@ def confusion(table: Table) -> Figure | None:
     panels = figure.subplots(high, wide, squeeze=False)
     for at, (axes, (label, names, counts)) in enumerate(zip(panels.flat, found, strict=False)):
         shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (target, predicted)
-        _heat_map(axes, shares, [plain(name) for name in names])
+        _heat_map(axes, shares, names)
         axes.tick_params(axis="y", labelleft=at % wide == 0)
         axes.set_title(short(label), fontsize=10, parse_math=False)
     for axes in panels.flat[len(found) :]:

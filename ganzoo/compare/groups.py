@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import yaml
 
 from ganzoo.runs.folder import RunFolder
-from ganzoo.runs.schema import MetricInfo, MetricsFile, RunInfo
+from ganzoo.runs.schema import Confusion, MetricInfo, MetricsFile, RunInfo
 
 SHORT = 8
 """Characters of a fingerprint that are shown."""
@@ -70,6 +70,16 @@ class Group:
     def of(self, label: str) -> list[ScoredRun]:
         """The runs (seeds) of one row."""
         return [run for run in self.runs if run.label == label]
+
+    def confusion(self, label: str) -> Confusion | None:
+        """Target × predicted of one row, counts added over its seeds; None where no seed has it."""
+        each = [run.metrics.confusion for run in self.of(label) if run.metrics.confusion]
+        if not each:
+            return None
+        names = each[0].class_names
+        same = [one.counts for one in each if one.class_names == names]
+        counts = [[sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*same, strict=True)]
+        return Confusion(class_names=[plain(name) for name in names], counts=counts)
 
     @property
     def metric_info(self) -> dict[str, MetricInfo]:

@@ -16,6 +16,8 @@ from ganzoo.errors import GanzooError
 from ganzoo.runs.schema import MetricsFile, RunInfo
 
 Model = TypeVar("Model", bound=BaseModel)
+SAMPLE_CELL_PX, SAMPLE_HEADER_PX = 96, 22
+"""Layout of ``samples/images_<seen>.png``: a header line, then square cells; a row per face: source, every target, cycle."""
 _TEMPORARY = re.compile(r"\.[^.]+\.\d+(\.\w+)?")
 
 

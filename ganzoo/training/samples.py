@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ganzoo.data.base import Dataset, Split
 from ganzoo.data.pixels import to_minus1_1, to_uint8
+from ganzoo.runs.folder import SAMPLE_CELL_PX as CELL_PX
+from ganzoo.runs.folder import SAMPLE_HEADER_PX as HEADER_PX
 from ganzoo.runs.folder import write_atomically
 from ganzoo.training.translator import GeneratorTranslator
 
-CELL_PX = 96
-HEADER_PX = 22
 FACES = 8
 TIMELINE_COLUMNS = 8
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)

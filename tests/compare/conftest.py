@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
+from PIL import Image
 
-from ganzoo.runs.folder import RunFolder, write_json
+from ganzoo.config import load_recipe
+from ganzoo.runs.folder import SAMPLE_CELL_PX, SAMPLE_HEADER_PX, RunFolder, write_json
 from ganzoo.runs.schema import Confusion, DataFacts, Environment, MetricInfo, MetricsFile, Progress, RunInfo
 
 MakeRun = Callable[..., RunFolder]
@@ -79,3 +83,48 @@ def add_pictures() -> Callable[..., None]:
         np.savez(folder.gallery, sources=images, labels=labels, translations=translations, class_names=np.array(CLASSES))
 
     return add
+
+
+@pytest.fixture
+def sample_grids() -> Callable[[RunFolder], None]:
+    """Gives a run pictures of eight faces at three times: source, four targets, cycle."""
+
+    def add(folder: RunFolder) -> None:
+        folder.samples.mkdir()
+        for at in range(3):
+            size = (6 * SAMPLE_CELL_PX, SAMPLE_HEADER_PX + 8 * SAMPLE_CELL_PX)
+            Image.new("RGB", size, (40 * at,) * 3).save(folder.samples / f"images_{at * 100:09d}.png")
+
+    return add
+
+
+def _verdicts(folder: RunFolder) -> None:
+    """Says of every face that it is seen as happy, with 0.75 for the target."""
+    with np.load(folder.gallery) as arrays:
+        kept = dict(arrays)
+    index = np.arange(len(kept["labels"])) * 3 + 10
+    np.savez(folder.gallery, **kept, source_index=index)
+    pairs = [(place, target) for place in index for target in range(4)]
+    frame = pd.DataFrame(pairs, columns=["source_index", "target"]).assign(predicted=1, p_target=0.75)
+    pd.concat([frame, frame.assign(source_index=999, predicted=2)]).to_parquet(folder.per_image)
+
+
+@pytest.fixture
+def whole(
+    tmp_path: Path, make_run: MakeRun, add_pictures: Callable[..., None], sample_grids: Callable[[RunFolder], None]
+) -> Path:
+    """Two models, one of them with two seeds, with all that a run keeps; and runs that went wrong."""
+    for recipe, seed, acc in (("stargan", 0, 0.6), ("stargan", 1, 0.8), ("dcgan", 0, 0.5)):
+        fingerprint = ("a" if recipe == "stargan" else "b") * 64
+        folder = make_run(
+            recipe=recipe, seed=seed, fingerprint=fingerprint, scores={"acc": acc, "l1_cycle": 0.01 if acc == 0.5 else 0.05}
+        )
+        add_pictures(folder)
+        _verdicts(folder)
+        sample_grids(folder)
+        config = {"recipe": load_recipe(recipe).model_dump(mode="json"), "data": "fer4", "seed": seed, "precision": "32"}
+        folder.config.write_text(yaml.safe_dump(config))
+    make_run(recipe="usgan", scored=False, status="diverged", message="nan at step 7")
+    make_run(recipe="attgan", scored=False, status="running")
+    make_run(recipe="sngan-pd").info.write_text('{"recipe": "sngan')
+    return tmp_path

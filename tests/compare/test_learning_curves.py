@@ -6,7 +6,8 @@ import pytest
 
 from ganzoo.compare.collect import collect
 from ganzoo.compare.figures import draw
-from ganzoo.compare.learning_curves import POINTS, learning_curves
+from ganzoo.compare.histories import POINTS
+from ganzoo.compare.learning_curves import learning_curves
 from ganzoo.compare.tables import Table, build_table
 
 
