@@ -71,6 +71,8 @@ data_app = typer.Typer(help="Looks at datasets.", no_args_is_help=True, rich_mar
 judge_app = typer.Typer(help="Makes the classifiers that score expressions.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
+identity_app = typer.Typer(help="Makes the network that recognises people.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(identity_app, name="identity")
 
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Where the data lies; else $GANZOO_DATA, then ./data.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable items (named and counted) instead of stopping.")]
@@ -367,6 +369,21 @@ def train(
         seed=seed,
         log=Reporter().say,
     )
+
+
+@identity_app.command(name="train")
+def train_identity(
+    out: Annotated[Path, typer.Option("--out", help="Folder for weights and card.")],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of 64 people each.")] = 2500,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the weights.")] = 0,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Trains the network that recognises rendered people: the one that is shipped, or another like it."""
+    from ganzoo.devices import choose_device
+    from ganzoo.evaluation.identity_training import train_identity_network
+    from ganzoo.reporting import Reporter
+
+    train_identity_network(out, steps=steps, seed=seed, device=choose_device(device.value), log=Reporter().say)
 
 
 @app.command()

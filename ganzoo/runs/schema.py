@@ -150,6 +150,16 @@ class Confusion(_Record):
     counts: list[list[int]]
 
 
+class SourceTargetAccuracy(_Record):
+    """Accuracy by source (rows) and target class (columns), both in class order; null where a class has no face to score.
+
+    The diagonal is that of faces asked to keep their class, which no other accuracy counts; null where there are none.
+    """
+
+    class_names: list[str]
+    values: list[list[float | None]]
+
+
 class MetricsFile(_Record):
     """``metrics.json``: the scores of one run.
 
@@ -163,6 +173,7 @@ class MetricsFile(_Record):
         per_judge: Judge -> ``acc`` by that judge alone.
         details: Further values, such as ``acc_floor``, ``acc_ceiling``, ``acc_calibrated``, ``acc_min_judge``.
         confusion: Target × predicted.
+        source_target: Accuracy by source × target.
         info: Metric -> what it is.
         judge_note: Said of the judges where it matters (for instance that they may not rank).
         sources: Number of source images scored.
@@ -180,6 +191,7 @@ class MetricsFile(_Record):
     per_judge: dict[str, float] = Field(default_factory=dict)
     details: dict[str, float | None] = Field(default_factory=dict)
     confusion: Confusion | None = None
+    source_target: SourceTargetAccuracy | None = None
     info: dict[str, MetricInfo] = Field(default_factory=dict)
     judge_note: str | None = None
     sources: int = 0
