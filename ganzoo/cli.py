@@ -374,7 +374,7 @@ def train(
 @identity_app.command(name="train")
 def train_identity(
     out: Annotated[Path, typer.Option("--out", help="Folder for weights and card.")],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of 64 people each.")] = 2500,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of 64 people each.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the weights.")] = 0,
     device: DeviceOption = Device.auto,
 ) -> None:

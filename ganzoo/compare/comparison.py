@@ -58,7 +58,8 @@ def compare_runs(
     """Compares every run under ``results`` and writes tables and figures.
 
     Writes ``runs.csv``, ``comparison.csv``, ``comparison.md``, ``comparison.tex`` and, per table, the figures
-    ``<data>_metrics``, ``_accuracy_identity``, ``_confusion``, ``_learning_curves`` and ``_contact_sheet`` as PNG and SVG.
+    ``<data>_metrics``, ``_accuracy_identity``, ``_confusion``, ``_learning_curves``, ``_edit_locality`` and ``_contact_sheet``
+    as PNG and SVG.
 
     Args:
         results: Folder with run folders at any depth, committed references under ``reference/`` included.
@@ -127,6 +128,7 @@ def _write_tables(
 def _draw_all(tables: Sequence[Table], folder: Path) -> tuple[list[tuple[str, tuple[Path, Path]]], list[str]]:
     """Draws every figure of every table; seaborn and matplotlib are loaded here, and not where tables are enough."""
     from ganzoo.compare.contact_sheet import contact_sheet
+    from ganzoo.compare.edit_locality import edit_locality
     from ganzoo.compare.figures import accuracy_identity, confusion, draw, metrics, save
     from ganzoo.compare.learning_curves import learning_curves
 
@@ -139,7 +141,7 @@ def _draw_all(tables: Sequence[Table], folder: Path) -> tuple[list[tuple[str, tu
             notes += why
             return figure
 
-        makers = [metrics, accuracy_identity, confusion, learning_curves]
+        makers = [metrics, accuracy_identity, confusion, learning_curves, edit_locality]
         for name, make in [*((make.__name__, make) for make in makers), ("contact_sheet", sheet)]:
             figure = draw(make, table)
             if figure is None:

@@ -17,8 +17,11 @@ NOT_DISCRIMINATING = "†"
 MISSING = "–"
 LONGEST_LIST = 4
 """Differences of settings that a remark names."""
-COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "updates", "images", "epochs")
-COST_LEGEND = "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, generator updates"
+COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "memory", "updates", "images", "epochs")
+COST_LEGEND = (
+    "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, peak memory, "
+    "generator updates"
+)
 
 
 @dataclass(frozen=True)
@@ -268,12 +271,14 @@ def _cost(runs: Sequence[ScoredRun]) -> tuple[str, ...]:
     parameters = [count for info in infos if (count := info.parameters.get("generator")) is not None]
     macs = [info.macs_per_image for info in infos if info.macs_per_image is not None]
     rates = [info.progress.images_per_second for info in infos]
+    memory = [info.peak_memory_bytes for info in infos if info.peak_memory_bytes is not None]
     return (
         " / ".join(dict.fromkeys(plain(info.preset) if info.preset else MISSING for info in infos)),
         _scaled(fmean(parameters)) if parameters else MISSING,
         _scaled(fmean(macs)) if macs else MISSING,
         _duration(fmean(info.progress.train_seconds for info in infos)),
         f"{fmean(rates):,.0f}" if fmean(rates) >= 10 else f"{fmean(rates):.1f}",
+        f"{_scaled(fmean(memory))}B" if memory else MISSING,
         f"{fmean(info.progress.generator_updates for info in infos):,.0f}",
         f"{fmean(info.progress.images_seen for info in infos):,.0f}",
         f"{fmean(info.progress.epochs for info in infos):.4g}",

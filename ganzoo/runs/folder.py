@@ -16,6 +16,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.runs.schema import MetricsFile, RunInfo
 
 Model = TypeVar("Model", bound=BaseModel)
+EDIT_LOCALITY = "edit_locality.csv"
 _TEMPORARY = re.compile(r"\.[^.]+\.\d+(\.\w+)?")
 
 
@@ -66,6 +67,11 @@ class RunFolder:
     @property
     def samples(self) -> Path:
         return self.path / "samples"
+
+    @property
+    def edit_locality(self) -> Path:
+        """Where in the face the fixed faces were edited, over training: columns images, mouth, eyes, brows, rest, energy."""
+        return self.samples / EDIT_LOCALITY
 
     @property
     def checkpoints(self) -> Path:

@@ -103,6 +103,8 @@ class RunInfo(_Record):
         macs_per_image: Multiply-accumulates of one generator forward pass for one image.
         progress: How far it has come.
         evaluation_seconds: Time the last scoring took.
+        peak_memory_bytes: Most memory in use at once up to the end of training: of a CUDA device, what its tensors took; else
+            of the whole process, images included. None in runs that did not note it.
     """
 
     format: Literal["ganzoo-run/1"] = "ganzoo-run/1"
@@ -120,6 +122,7 @@ class RunInfo(_Record):
     macs_per_image: int | None = None
     progress: Progress = Field(default_factory=Progress)
     evaluation_seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 class MetricInfo(_Record):

@@ -14,7 +14,7 @@ from ganzoo.compare.comparison import compare_runs, show_run
 from ganzoo.errors import GanzooError
 from ganzoo.runs.schema import MetricInfo
 
-FIGURES = ("metrics", "accuracy_identity", "confusion", "learning_curves", "contact_sheet")
+FIGURES = ("metrics", "accuracy_identity", "confusion", "learning_curves", "edit_locality", "contact_sheet")
 
 
 def test_everything_is_written_and_listed(tmp_path: Path, make_run, add_pictures) -> None:
