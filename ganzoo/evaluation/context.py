@@ -12,7 +12,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.evaluation.backbones import BACKBONES, NO_JUDGES, Judges, JudgeVotes
 from ganzoo.evaluation.features import Backbone, Faces, FeatureStore, NotAvailable, Pool
 from ganzoo.evaluation.grid import Grid, class_counts, content_ranks, first_of_each_class, off_diagonal_grid
-from ganzoo.evaluation.passages import PROBED_SOURCES
+from ganzoo.evaluation.passages import probed_sources
 from ganzoo.evaluation.rows import VARIED_SOURCES, Row
 from ganzoo.evaluation.settings import EvaluationSettings
 from ganzoo.evaluation.translate import Progress
@@ -93,13 +93,8 @@ class EvaluationContext:
 
     @cached_property
     def probed_pairs(self) -> Tensor:
-        """Pairs of the grid whose cycles are made along every passage: those of 500 sources, int64 ``(p,)``.
-
-        Where only some sources are scored, of a tenth of them: such an evaluation is meant to be quick.
-        """
-        limit = self.settings.max_sources
-        count = PROBED_SOURCES if limit is None else min(PROBED_SOURCES, limit // 10)
-        return self._pairs_of(max(1, count // self.num_classes))
+        """Pairs of the grid whose cycles are made along every passage, int64 ``(p,)``: those of `probed_sources`."""
+        return self._pairs_of(max(1, probed_sources(self.settings.max_sources) // self.num_classes))
 
     def _pairs_of(self, sources_per_class: int) -> Tensor:
         """Pairs of the grid with the first sources, by content, of each class."""

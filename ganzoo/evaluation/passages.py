@@ -35,3 +35,8 @@ def noisy(faces: Tensor, seeds: Tensor) -> Tensor:
 
 
 PASSAGES: Mapping[str, Passage] = {"untouched": untouched, "noisy": noisy}
+
+
+def probed_sources(max_sources: int | None) -> int:
+    """Sources whose cycles are made along every passage; a tenth of those scored where a limit says that it is to be quick."""
+    return PROBED_SOURCES if max_sources is None else min(PROBED_SOURCES, max_sources // 10)
