@@ -71,6 +71,8 @@ data_app = typer.Typer(help="Looks at datasets.", no_args_is_help=True, rich_mar
 judge_app = typer.Typer(help="Makes the classifiers that score expressions.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
+identity_app = typer.Typer(help="Makes the network that recognises people.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(identity_app, name="identity")
 
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Where the data lies; else $GANZOO_DATA, then ./data.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable items (named and counted) instead of stopping.")]
@@ -234,6 +236,9 @@ def compare(
             "--html", metavar="FILE", help="Also write one page with scores, faces, curves and commands; works offline."
         ),
     ] = None,
+    all_metrics: Annotated[
+        bool, typer.Option("--all-metrics", help="Show secondary metrics too; the CSV files have all.")
+    ] = False,
 ) -> None:
     """Puts runs side by side: tables, figures, one contact sheet; or all of it as one HTML page."""
     from ganzoo.compare.comparison import compare_runs
@@ -241,7 +246,7 @@ def compare(
 
     reporter = Reporter()
     drawn = html is None if figures is None else figures
-    comparison = compare_runs(results, out, figures=drawn, html=html, console=reporter.console)
+    comparison = compare_runs(results, out, figures=drawn, html=html, all_metrics=all_metrics, console=reporter.console)
     reporter.say(f"Tables{' and figures' if drawn else ''} are in {comparison.folder}")
     if html is not None:
         reporter.say(f"The page is {html}")
@@ -411,6 +416,21 @@ def train(
         seed=seed,
         log=Reporter().say,
     )
+
+
+@identity_app.command(name="train")
+def train_identity(
+    out: Annotated[Path, typer.Option("--out", help="Folder for weights and card.")],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of 64 people each.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the weights.")] = 0,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Trains the network that recognises rendered people: the one that is shipped, or another like it."""
+    from ganzoo.devices import choose_device
+    from ganzoo.evaluation.identity_training import train_identity_network
+    from ganzoo.reporting import Reporter
+
+    train_identity_network(out, steps=steps, seed=seed, device=choose_device(device.value), log=Reporter().say)
 
 
 @app.command()

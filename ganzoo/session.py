@@ -21,7 +21,7 @@ import ganzoo
 from ganzoo.compatibility import ImageFacts
 from ganzoo.config import Recipe, RunConfig, differences, read_run_config
 from ganzoo.data.base import SPLIT_NAMES, Dataset
-from ganzoo.devices import describe_device
+from ganzoo.devices import describe_device, peak_memory_bytes, reset_peak_memory
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.header import print_advice, print_header, seconds_per_step
@@ -179,6 +179,7 @@ class RunSession:
                 self._score(before)
             return self._result()
         seed_everything(self.config.seed)
+        reset_peak_memory(self.fabric.device)
         loop = self._prepare()
         resumed = not anew and loop.resume()
         if loop.trainer.position.step > loop.trainer.total_steps:
@@ -264,7 +265,16 @@ class RunSession:
         return RunResult(self.folder.path, self.folder.read_info(), metrics)
 
     def _close(self, info: RunInfo, loop: TrainingLoop, status: Status, message: str | None) -> RunInfo:
-        closed = info.model_copy(update={"status": status, "message": message, "ended": _now(), "progress": loop.progress()})
+        memory = peak_memory_bytes(self.fabric.device)
+        closed = info.model_copy(
+            update={
+                "status": status,
+                "message": message,
+                "ended": _now(),
+                "progress": loop.progress(),
+                "peak_memory_bytes": max(memory or 0, info.peak_memory_bytes or 0) or None,
+            }
+        )
         write_json(self.folder.info, closed)
         return closed
 
@@ -285,6 +295,7 @@ class RunSession:
             status=status,
             started=before.started if before else _now(),
             preset=self.config.preset,
+            peak_memory_bytes=before.peak_memory_bytes if before else None,
             data=data_facts(self.dataset),
             environment=self._environment(),
             parameters={name: count_parameters(network) for name, network in loop.trainer.networks.items()},

@@ -18,7 +18,7 @@ REFERENCE = "reference"
 """Folder under the results whose runs are committed references, never taken for the user's own."""
 RUN_COLUMNS = (
     "data", "recipe", "label", "origin", "fingerprint", "seed", "status", "preset", "protocol", "parameters", "macs_per_image",
-    "train_seconds", "images_per_second", "generator_updates", "images_seen", "epochs", "device", "folder",
+    "train_seconds", "images_per_second", "generator_updates", "images_seen", "epochs", "peak_memory_bytes", "device", "folder",
 )  # fmt: skip
 METRIC_COLUMNS = ("metric", "value", "interval_low", "interval_high", "direction", "ranked", "reason")
 
@@ -156,6 +156,6 @@ def _run_columns(results: Path, run: ScoredRun) -> tuple[object, ...]:
     return (
         plain(info.data.name), plain(info.recipe), run.label, run.origin, plain(info.fingerprint), info.seed, info.status,
         info.preset, run.metrics.fingerprint, info.parameters.get("generator"), info.macs_per_image, progress.train_seconds,
-        progress.images_per_second, progress.generator_updates, progress.images_seen, progress.epochs,
+        progress.images_per_second, progress.generator_updates, progress.images_seen, progress.epochs, info.peak_memory_bytes,
         plain(info.environment.device), run.folder.path.relative_to(results).as_posix(),
     )  # fmt: skip

@@ -54,18 +54,21 @@ def compare_runs(
     *,
     figures: bool = True,
     html: Path | None = None,
+    all_metrics: bool = False,
     console: Console | None = None,
 ) -> Comparison:
     """Compares every run under ``results`` and writes tables and figures.
 
     Writes ``runs.csv``, ``comparison.csv``, ``pairs.csv``, ``comparison.md``, ``comparison.tex`` and, per table, the figures
-    ``<data>_metrics``, ``_accuracy_identity``, ``_confusion``, ``_learning_curves`` and ``_contact_sheet`` as PNG and SVG.
+    ``<data>_metrics``, ``_accuracy_identity``, ``_confusion``, ``_learning_curves``, ``_edit_locality`` and ``_contact_sheet``
+    as PNG and SVG.
 
     Args:
         results: Folder with run folders at any depth, committed references under ``reference/`` included.
         out: Where to write; ``results/comparison`` by default.
         figures: Whether to draw.
         html: Where to write everything as one HTML page; None for none.
+        all_metrics: Whether tables and figures show metrics that are no headlines too; the CSV files always do.
         console: Where to print the tables; None prints nothing.
 
     Returns:
@@ -75,11 +78,12 @@ def compare_runs(
         GanzooError: No run in ``results``, or ``out`` or ``html`` cannot be written.
     """
     collection = collect(results)
-    tables = tuple(build_table(group) for group in collection.groups)
+    tables = tuple(build_table(group, all_metrics=all_metrics) for group in collection.groups)
+    summary = to_frame(build_table(group, all_metrics=True) for group in collection.groups)
     folder = out if out is not None else results / FOLDER
     try:
         drawn, notes = _draw_all(tables, folder) if figures else ([], [])
-        files = [*_write_tables(collection, tables, drawn, folder), *(path for _, paths in drawn for path in paths)]
+        files = [*_write_tables(collection, tables, summary, drawn, folder), *(path for _, paths in drawn for path in paths)]
     except OSError as error:
         reason = error.strerror or error
         raise GanzooError(f"Cannot write the comparison to {folder}: {reason}. Name another folder with --out.") from error
@@ -89,7 +93,7 @@ def compare_runs(
         show(console, tables, collection.problems)
         for note in notes:
             console.print(note, style="dim", markup=False, highlight=False)
-    return Comparison(collection.frame, to_frame(tables), tables, collection.problems, tuple(notes), folder, tuple(files))
+    return Comparison(collection.frame, summary, tables, collection.problems, tuple(notes), folder, tuple(files))
 
 
 def _write_page(html: Path, collection: Collection, tables: Sequence[Table]) -> Path:
@@ -116,13 +120,17 @@ def show_run(folder: Path, console: Console) -> None:
 
 
 def _write_tables(
-    collection: Collection, tables: Sequence[Table], drawn: Sequence[tuple[str, tuple[Path, Path]]], folder: Path
+    collection: Collection,
+    tables: Sequence[Table],
+    summary: pd.DataFrame,
+    drawn: Sequence[tuple[str, tuple[Path, Path]]],
+    folder: Path,
 ) -> Iterator[Path]:
     pictures = [(title, png.name) for title, (png, _) in drawn]
     texts = {
         "runs.csv": collection.frame.to_csv(index=False, lineterminator="\n"),
-        "comparison.csv": to_frame(tables).to_csv(index=False, lineterminator="\n"),
         "pairs.csv": pairs_frame(tables).to_csv(index=False, lineterminator="\n"),
+        "comparison.csv": summary.to_csv(index=False, lineterminator="\n"),
         "comparison.md": to_markdown(tables, collection.problems, pictures),
         "comparison.tex": to_latex(tables),
     }
@@ -134,6 +142,7 @@ def _write_tables(
 def _draw_all(tables: Sequence[Table], folder: Path) -> tuple[list[tuple[str, tuple[Path, Path]]], list[str]]:
     """Draws every figure of every table; seaborn and matplotlib are loaded here, and not where tables are enough."""
     from ganzoo.compare.contact_sheet import contact_sheet
+    from ganzoo.compare.edit_locality import edit_locality
     from ganzoo.compare.figures import accuracy_identity, confusion, draw, metrics, save
     from ganzoo.compare.learning_curves import learning_curves
 
@@ -146,7 +155,7 @@ def _draw_all(tables: Sequence[Table], folder: Path) -> tuple[list[tuple[str, tu
             notes += why
             return figure
 
-        makers = [metrics, accuracy_identity, confusion, learning_curves]
+        makers = [metrics, accuracy_identity, confusion, learning_curves, edit_locality]
         for name, make in [*((make.__name__, make) for make in makers), ("contact_sheet", sheet)]:
             figure = draw(make, table)
             if figure is None:

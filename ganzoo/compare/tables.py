@@ -15,8 +15,11 @@ ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 CONTROL_ORDER = ("real", "no-edit", "nearest-real", "oracle")
 NOT_DISCRIMINATING = "†"
 MISSING = "–"
-COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "updates", "images", "epochs")
-COST_LEGEND = "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, generator updates"
+COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "memory", "updates", "images", "epochs")
+COST_LEGEND = (
+    "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, peak memory, "
+    "generator updates"
+)
 
 
 @dataclass(frozen=True)
@@ -100,16 +103,18 @@ class Table:
     statistics: Statistics
 
 
-def build_table(group: Group) -> Table:
+def build_table(group: Group, *, all_metrics: bool = False) -> Table:
     """Aggregates the runs of one group over their seeds.
 
     Args:
         group: Runs of one data set and protocol.
+        all_metrics: Whether metrics that are no headlines have columns as well.
 
     Returns:
         The table; means over seeds with min–max, the best of every ranked metric marked (ties at the shown precision alike).
     """
-    columns = tuple(_column(group, metric, info) for metric, info in group.metric_info.items())
+    shown = {metric: info for metric, info in group.metric_info.items() if all_metrics or info.headline}
+    columns = tuple(_column(group, metric, info) for metric, info in shown.items())
     footnotes: dict[str, str] = {}
     models = tuple(_model_row(group.of(label), label, columns, footnotes) for label in group.labels)
     controls = tuple(_control_row(group, name, columns) for name in control_names(group))
@@ -255,12 +260,14 @@ def _cost(runs: Sequence[ScoredRun]) -> tuple[str, ...]:
     parameters = [count for info in infos if (count := info.parameters.get("generator")) is not None]
     macs = [info.macs_per_image for info in infos if info.macs_per_image is not None]
     rates = [info.progress.images_per_second for info in infos]
+    memory = [info.peak_memory_bytes for info in infos if info.peak_memory_bytes is not None]
     return (
         " / ".join(dict.fromkeys(plain(info.preset) if info.preset else MISSING for info in infos)),
         _scaled(fmean(parameters)) if parameters else MISSING,
         _scaled(fmean(macs)) if macs else MISSING,
         _duration(fmean(info.progress.train_seconds for info in infos)),
         f"{fmean(rates):,.0f}" if fmean(rates) >= 10 else f"{fmean(rates):.1f}",
+        f"{_scaled(fmean(memory))}B" if memory else MISSING,
         f"{fmean(info.progress.generator_updates for info in infos):,.0f}",
         f"{fmean(info.progress.images_seen for info in infos):,.0f}",
         f"{fmean(info.progress.epochs for info in infos):.4g}",

@@ -27,6 +27,8 @@ class Split:
         names: Where each image came from (a file or row), for messages; may be empty.
         action_units: float32 ``(N, A)`` in [0, 1] where known.
         identities: int64 ``(N,)``, equal for images of one person, where known.
+        face_boxes: float32 ``(N, 4)``, where the aligned face lies in each image: left, top, right and bottom in shares of its
+            side, which may reach beyond it. None: every image is an aligned face.
     """
 
     images: Tensor
@@ -34,6 +36,7 @@ class Split:
     names: Sequence[str] = ()
     action_units: Tensor | None = None
     identities: Tensor | None = None
+    face_boxes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -92,6 +92,9 @@ _OPTIONAL: Mapping[str, tuple[float, Range]] = {
     "glasses": (0.1, (0.3, 0.6)),
 }
 IDENTITY_NAMES: tuple[str, ...] = (*_RANGES, *_OPTIONAL)
+# Left, top, right and bottom, in coordinates of the face, of the frame in which brows, eyes and mouth lie where they lie in an
+# aligned photograph of 48 x 48 pixels (eyes at rows 15 to 24, mouth from row 30 on).
+_ALIGNED_FRAME = (-0.8, -0.68, 0.8, 0.75)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,17 @@ def draw_faces(count: int, seed: int) -> FaceParameters:
     always, sometimes, variation = torch.split(draws, [len(_RANGES), 2 * len(_OPTIONAL), len(EMOTIONS) * VARIATION_WIDTH], dim=1)
     identity = torch.cat([_within(always, list(_RANGES.values())), _optional(sometimes)], dim=1)
     return FaceParameters(identity, vary_prototypes(variation.reshape(count, len(EMOTIONS), VARIATION_WIDTH)))
+
+
+def aligned_boxes(faces: FaceParameters) -> Tensor:
+    """Where the aligned face lies in each picture, float32 ``(N, 4)``; see `Split.face_boxes`. Turns are left out."""
+    shift_x, shift_y, scale, aspect = (
+        faces.identity[:, IDENTITY_NAMES.index(name), None] for name in ("shift_x", "shift_y", "scale", "aspect")
+    )
+    left, top, right, bottom = _ALIGNED_FRAME
+    across = torch.tensor([left, right]) * scale * aspect + shift_x
+    down = torch.tensor([top, bottom]) * scale / aspect + shift_y
+    return (torch.stack([across[:, 0], down[:, 0], across[:, 1], down[:, 1]], dim=1) + 1) / 2
 
 
 def _within(draws: Tensor, ranges: list[Range]) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ganzoo.data.base import SPLIT_NAMES, DataOptions, Dataset, Split
 from ganzoo.data.cache import CacheEntry, cache_key, cached, content_hash, tensor_digest
 from ganzoo.data.expressions import AU_NAMES, EMOTIONS
-from ganzoo.data.face_parameters import FaceParameters, draw_faces
+from ganzoo.data.face_parameters import FaceParameters, aligned_boxes, draw_faces
 from ganzoo.data.rendering import DEFAULT_SIZE_PX, RENDERER_VERSION, render
 from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
@@ -109,7 +109,7 @@ def _splits(parts: Mapping[str, _Part], class_names: tuple[str, ...], size_px: i
         return CacheEntry({split: render(part.faces, units[split], size_px) for split, part in parts.items()})
 
     images = cached(_cache_key(parts, units, size_px), rendered, enabled=use_cache).tensors
-    return {split: _split(number, images[split], part.labels, units[split]) for number, (split, part) in enumerate(parts.items())}
+    return {split: _split(number, images[split], part, units[split]) for number, (split, part) in enumerate(parts.items())}
 
 
 def _cache_key(parts: Mapping[str, _Part], units: Mapping[str, Tensor], size_px: int) -> str:
@@ -121,9 +121,10 @@ def _cache_key(parts: Mapping[str, _Part], units: Mapping[str, Tensor], size_px:
     return cache_key("synthetic", str(RENDERER_VERSION), str(size_px), *drawn, *probe, torch.__version__, platform.machine())
 
 
-def _split(number: int, images: Tensor, labels: Tensor, action_units: Tensor) -> Split:
-    identities = torch.arange(len(labels)) + number * _IDENTITY_STRIDE
-    return Split(images, labels, action_units=action_units, identities=identities)
+def _split(number: int, images: Tensor, part: _Part, action_units: Tensor) -> Split:
+    identities = torch.arange(len(part.labels)) + number * _IDENTITY_STRIDE
+    boxes = aligned_boxes(part.faces)
+    return Split(images, part.labels, action_units=action_units, identities=identities, face_boxes=boxes)
 
 
 def _shown(faces: FaceParameters, labels: Tensor, class_names: tuple[str, ...]) -> Tensor:

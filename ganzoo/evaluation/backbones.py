@@ -21,7 +21,11 @@ NO_JUDGES = "no judges for this data; 'ganzoo judge train --data ...' makes them
 BACKBONES: Registry[Callable[[EvaluationContext], Backbone]] = Registry(
     "backbone",
     "ganzoo.backbones",
-    {"judge": "ganzoo.evaluation.backbones", "inception": "ganzoo.evaluation.backbones"},
+    {
+        "judge": "ganzoo.evaluation.backbones",
+        "inception": "ganzoo.evaluation.backbones",
+        "identity": "ganzoo.evaluation.identity_network",
+    },
 )
 """Name -> function that builds it for an evaluation, or raises `NotAvailable` with the reason."""
 

@@ -12,6 +12,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.evaluation.backbones import BACKBONES, NO_JUDGES, Judges, JudgeVotes
 from ganzoo.evaluation.features import Backbone, Faces, FeatureStore, NotAvailable, Pool
 from ganzoo.evaluation.grid import Grid, class_counts, content_ranks, first_of_each_class, off_diagonal_grid
+from ganzoo.evaluation.passages import probed_sources
 from ganzoo.evaluation.rows import VARIED_SOURCES, Row
 from ganzoo.evaluation.settings import EvaluationSettings
 from ganzoo.evaluation.translate import Progress
@@ -88,9 +89,24 @@ class EvaluationContext:
     @cached_property
     def varied_pairs(self) -> Tensor:
         """Pairs of the grid whose translations are made several times: those of a few sources of each class, int64 ``(V,)``."""
+        return self._pairs_of(VARIED_SOURCES)
+
+    @cached_property
+    def probed_pairs(self) -> Tensor:
+        """Pairs of the grid whose cycles are made along every passage, int64 ``(p,)``: those of `probed_sources`."""
+        return self._pairs_of(max(1, probed_sources(self.settings.max_sources) // self.num_classes))
+
+    def _pairs_of(self, sources_per_class: int) -> Tensor:
+        """Pairs of the grid with the first sources, by content, of each class."""
         ranks = self.ranks[self.source_index]
-        chosen = first_of_each_class(self.labels, ranks, VARIED_SOURCES, self.num_classes)
+        chosen = first_of_each_class(self.labels, ranks, sources_per_class, self.num_classes)
         return torch.isin(self.grid.position, chosen).nonzero().squeeze(1)
+
+    def at_pairs(self, pairs: Tensor, values: Tensor) -> Tensor:
+        """A column of the per-image table with values for ``pairs``, int64 ``(p,)``, alone: float64 ``(P,)``, else NaN."""
+        column = torch.full((len(self.grid),), torch.nan, dtype=torch.float64)
+        column[pairs] = values.double()
+        return column
 
     @cached_property
     def counterfactuals(self) -> Faces:

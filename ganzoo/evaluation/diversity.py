@@ -30,7 +30,9 @@ class Diversity(Metric):
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         differences = [mean_absolute_difference(first, second) for first, second in combinations(row.variants, 2)]
         values = torch.stack(differences).mean(dim=0)
-        return MetricResult(float(values.mean()), per_class=by_class(values, row.variants[0].targets))
+        column = context.at_pairs(context.varied_pairs, values)
+        per_class = by_class(values, row.variants[0].targets)
+        return MetricResult(float(values.mean()), per_class=per_class, per_pair={"diversity": column})
 
     def parameters(self) -> Mapping[str, Any]:
         return {"sources_per_class": VARIED_SOURCES, "draws": DRAWS}

@@ -136,6 +136,7 @@ def _scores(
         per_judge={judge: value for result in results.values() for judge, value in result.per_judge.items()},
         details={key: value for result in results.values() for key, value in result.details.items()},
         confusion=next((result.confusion for result in results.values() if result.confusion), None),
+        source_target=next((result.source_target for result in results.values() if result.source_target), None),
         info={name: _info(metric, may_rank=note is None) for name, metric in metrics.items()},
         judge_note=note,
         sources=len(context.source_index),

@@ -1,4 +1,4 @@
-"""How much of the face is kept, and how near it comes to the true answer: mean absolute differences on [0, 1]."""
+"""How much of the face is kept: mean absolute differences on [0, 1]."""
 
 from __future__ import annotations
 
@@ -69,14 +69,3 @@ class L1Edit(Metric):
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         return _of_pairs("l1_edit", row.faces, context.source_of_pair, context)
-
-
-@METRICS.register("l1_paired")
-class L1Paired(Metric):
-    """mean |G(x, t) - y| with y the true answer: the same person, light and pose with the other expression."""
-
-    needs = frozenset({"sources", "translations", "counterfactuals"})
-    info = MetricInfo(label="L1 to truth", direction="lower", ranked=True, beats="no-edit", unit=_UNIT)
-
-    def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
-        return _of_pairs("l1_paired", row.faces, context.counterfactuals, context)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +21,29 @@ from ganzoo.errors import GanzooError
 from ganzoo.evaluation.judge_networks import JudgeNetwork, build_network
 
 CARD_NAME = "card.json"
+
+
+class StoredNetwork(Protocol):
+    """What is known of a network whose weights lie in a file.
+
+    Attributes:
+        architecture: Key of ``judge_networks.ARCHITECTURES``.
+        scale: Width multiplier.
+        file: Name of the weight file beside its card.
+        sha256: Hash of the weight file.
+    """
+
+    @property
+    def architecture(self) -> str: ...
+
+    @property
+    def scale(self) -> float: ...
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
 
 
 class _Record(BaseModel):
@@ -143,7 +166,7 @@ def read_card(folder: Path) -> JudgeCard:
         raise GanzooError(f"The judges' card {path} cannot be used: {reason}. {_way_out(folder)}") from error
 
 
-def write_card(folder: Path, card: JudgeCard) -> None:
+def write_card(folder: Path, card: BaseModel) -> None:
     """Writes ``folder/card.json``; it appears whole or not at all."""
     _write(folder / CARD_NAME, (card.model_dump_json(indent=2) + "\n").encode())
 
@@ -165,7 +188,7 @@ def as_stored(network: JudgeNetwork) -> JudgeNetwork:
     return copy.deepcopy(network).half().float().eval()
 
 
-def read_network(folder: Path, entry: NetworkCard, *, channels: int, num_classes: int) -> JudgeNetwork:
+def read_network(folder: Path, entry: StoredNetwork, *, channels: int, num_classes: int) -> JudgeNetwork:
     """Reads one network in float32 and eval mode, after checking its file's hash.
 
     Raises:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from ganzoo.runs.schema import Confusion, MetricInfo
+from ganzoo.runs.schema import Confusion, MetricInfo, SourceTargetAccuracy
 
 if TYPE_CHECKING:
     from ganzoo.evaluation.context import EvaluationContext
@@ -41,6 +41,7 @@ class MetricResult:
         per_judge: Judge -> value by that judge alone.
         details: Further values, by names that begin with the metric's.
         confusion: Target × predicted.
+        source_target: Accuracy by source × target.
         per_pair: Column of the per-image table -> ``(P,)``, one entry for each pair of the grid. A column that bears the
             metric's name and whose mean is ``value`` gives it a bootstrap interval over source faces.
         per_source: Column of the per-image table -> ``(S,)``, one entry for each source, of its own class's rows.
@@ -51,6 +52,7 @@ class MetricResult:
     per_judge: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, float | None] = field(default_factory=dict)
     confusion: Confusion | None = None
+    source_target: SourceTargetAccuracy | None = None
     per_pair: Mapping[str, Tensor] = field(default_factory=dict)
     per_source: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -63,9 +65,10 @@ class Metric(ABC):
         version: Raised whenever the same faces would get another number.
         needs: What it reads, so that nothing is made in vain and what is missing has a reason: ``"faces"`` (labelled faces,
             which every row has), ``"translations"`` (one face for each pair of the grid), ``"sources"`` (faces that the
-            row's faces were made from), ``"selfs"`` (sources with their own class as target), ``"cycles"``,
-            ``"variants"`` (several faces for each of some pairs), ``"counterfactuals"`` (true answers), ``"votes"``
-            (judges), and ``"features:NAME"`` (an equal number of faces of each class as seen by the backbone NAME).
+            row's faces were made from), ``"selfs"`` (sources with their own class as target), ``"cycles"``, ``"passages"``
+            (cycles of some pairs whose translation does not go back as bytes), ``"variants"`` (several faces for each of some
+            pairs), ``"counterfactuals"`` (true answers), ``"votes"`` (judges), and ``"features:NAME"`` (an equal number of faces
+            of each class as seen by the backbone NAME).
         macro: Whether the value is the mean over target classes of the classes' means, and not the mean over faces.
     """
 

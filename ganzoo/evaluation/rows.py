@@ -47,6 +47,11 @@ class Row(ABC):
         raise NotAvailable(self.lacks.get("cycles", f"'{self.name}' has no such faces"))
 
     @property
+    def passages(self) -> Mapping[str, Faces]:
+        """Passage (see `PASSAGES`) -> ``cycles`` of the probed pairs, ``(p,)``, along it."""
+        raise NotAvailable(self.lacks.get("passages", f"'{self.name}' has no such faces"))
+
+    @property
     def variants(self) -> tuple[Faces, ...]:
         """Some pairs of the grid, ``(V,)``, ``DRAWS`` times over: each time in other styles, or from other noise."""
         raise NotAvailable(self.lacks.get("variants", f"'{self.name}' has one face for each pair"))

@@ -18,6 +18,7 @@ from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
 from ganzoo.evaluation.judge_networks import Precision
 from ganzoo.evaluation.judge_training import DEFAULT_MINUTES, train_judges
+from ganzoo.evaluation.passages import PASSAGES, probed_sources
 from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
 from ganzoo.evaluation.translate import Translator, has_variants
 from ganzoo.reporting import Reporter
@@ -73,6 +74,7 @@ class Scorer:
         per_image = (time.perf_counter() - began) / count
         classes = self.dataset.num_classes
         passes = sources * (2 * (classes - 1) + 1)
+        passes += probed_sources(self.settings.max_sources) * (classes - 1) * (1 + len(PASSAGES))
         if has_variants(translator):
             passes += min(sources, VARIED_SOURCES * classes) * (classes - 1) * DRAWS
         inception = 2 * sources * (classes - 1) / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0

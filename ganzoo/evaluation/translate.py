@@ -5,7 +5,7 @@ Every metric reads those bytes, so that none sees more than a picture file would
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import GanzooError
+from ganzoo.evaluation.passages import Passage
 
 Progress = Callable[[str, int, int], None]
 """Told, as work goes on: what is being done, how much of it is done, and how much there is."""
@@ -95,8 +96,7 @@ def translate(
     index = torch.arange(len(images)) if index is None else index
     faces = torch.empty((len(index), *images.shape[1:]), dtype=torch.uint8)
     with torch.inference_mode():
-        for first in range(0, len(index), batch_size):
-            part = slice(first, first + batch_size)
+        for part in _batches(len(index), batch_size, progress, task):
             batch = to_minus1_1(images[index[part]].to(device))
             asked = batch, source[part].to(device), target[part].to(device)
             if seeds is None:
@@ -106,9 +106,63 @@ def translate(
                 output = translator.vary(*asked, seeds[part])
             _check(output, batch)
             faces[part] = to_uint8(output).cpu()
-            if progress:
-                progress(task, min(first + batch_size, len(index)), len(index))
     return faces
+
+
+def there_and_back(
+    translator: Translator,
+    images: Tensor,
+    source: Tensor,
+    target: Tensor,
+    passages: Mapping[str, Passage],
+    seeds: Tensor,
+    *,
+    index: Tensor,
+    batch_size: int = 128,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    task: str = "there and back",
+) -> dict[str, Tensor]:
+    """Translates faces and back again, once for each passage that the translation may take on its way back.
+
+    Args:
+        translator: The generator.
+        images: uint8 ``(U, C, H, W)``.
+        source: Present class, int64 ``(N,)``.
+        target: Wanted class, int64 ``(N,)``.
+        passages: What is done to the generator's output, neither clamped nor rounded, before it is its input.
+        seeds: What each face's passage may draw from, int64 ``(N,)``.
+        index: Which of ``images`` to translate, int64 ``(N,)``.
+        batch_size: Faces at once.
+        device: Where the translator works.
+        progress: Told after every batch.
+        task: What it is told is being done.
+
+    Returns:
+        For each passage uint8 ``(N, C, H, W)`` on the CPU, clamped and rounded like every other result.
+
+    Raises:
+        GanzooError: The generator gave another shape, or values that are not finite.
+    """
+    results = {name: torch.empty((len(index), *images.shape[1:]), dtype=torch.uint8) for name in passages}
+    with torch.inference_mode():
+        for part in _batches(len(index), batch_size, progress, task):
+            batch = to_minus1_1(images[index[part]].to(device))
+            present, wanted = source[part].to(device), target[part].to(device)
+            there = translator(batch, present, wanted)
+            _check(there, batch)
+            for name, passage in passages.items():
+                back = translator(passage(there, seeds[part]), wanted, present)
+                _check(back, batch)
+                results[name][part] = to_uint8(back).cpu()
+    return results
+
+
+def _batches(count: int, size: int, progress: Progress | None, task: str) -> Iterator[slice]:
+    for first in range(0, count, size):
+        yield slice(first, first + size)
+        if progress:
+            progress(task, min(first + size, count), count)
 
 
 def _check(output: Tensor, batch: Tensor) -> None:

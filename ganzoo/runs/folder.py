@@ -18,6 +18,7 @@ from ganzoo.runs.schema import MetricsFile, RunInfo
 Model = TypeVar("Model", bound=BaseModel)
 SAMPLE_CELL_PX, SAMPLE_HEADER_PX = 96, 22
 """Layout of ``samples/images_<seen>.png``: a header line, then square cells; a row per face: source, every target, cycle."""
+EDIT_LOCALITY = "edit_locality.csv"
 _TEMPORARY = re.compile(r"\.[^.]+\.\d+(\.\w+)?")
 
 
@@ -68,6 +69,11 @@ class RunFolder:
     @property
     def samples(self) -> Path:
         return self.path / "samples"
+
+    @property
+    def edit_locality(self) -> Path:
+        """Where in the face the fixed faces were edited, over training: columns images, mouth, eyes, brows, rest, energy."""
+        return self.samples / EDIT_LOCALITY
 
     @property
     def checkpoints(self) -> Path:

@@ -107,6 +107,8 @@ class RunInfo(_Record):
         macs_per_image: Multiply-accumulates of one generator forward pass for one image.
         progress: How far it has come.
         evaluation_seconds: Time the last scoring took.
+        peak_memory_bytes: Most memory in use at once up to the end of training: of a CUDA device, what its tensors took; else
+            of the whole process, images included. None in runs that did not note it.
     """
 
     format: Literal["ganzoo-run/1"] = "ganzoo-run/1"
@@ -124,6 +126,7 @@ class RunInfo(_Record):
     macs_per_image: int | None = None
     progress: Progress = Field(default_factory=Progress)
     evaluation_seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 class MetricInfo(_Record):
@@ -136,6 +139,8 @@ class MetricInfo(_Record):
         beats: The control row that a working model must beat, if any.
         unit: Unit or range, in words.
         aspect: Which of :data:`ASPECTS` it measures; empty for others. The first such columns make the Pareto front.
+        headline: Whether every table shows it; the others stand in ``metrics.json`` and the CSV files, and in tables where all
+            metrics are asked for.
     """
 
     label: str
@@ -144,6 +149,7 @@ class MetricInfo(_Record):
     beats: str | None = None
     unit: str = ""
     aspect: Literal["distribution", "expression", "identity", ""] = ""
+    headline: bool = True
 
 
 class Confusion(_Record):
@@ -151,6 +157,16 @@ class Confusion(_Record):
 
     class_names: list[str]
     counts: list[list[int]]
+
+
+class SourceTargetAccuracy(_Record):
+    """Accuracy by source (rows) and target class (columns), both in class order; null where a class has no face to score.
+
+    The diagonal is that of faces asked to keep their class, which no other accuracy counts; null where there are none.
+    """
+
+    class_names: list[str]
+    values: list[list[float | None]]
 
 
 class MetricsFile(_Record):
@@ -167,6 +183,7 @@ class MetricsFile(_Record):
         per_judge: Judge -> ``acc`` by that judge alone.
         details: Further values, such as ``acc_floor``, ``acc_ceiling``, ``acc_calibrated``, ``acc_min_judge``.
         confusion: Target × predicted.
+        source_target: Accuracy by source × target.
         info: Metric -> what it is.
         judge_note: Said of the judges where it matters (for instance that they may not rank).
         sources: Number of source images scored.
@@ -185,6 +202,7 @@ class MetricsFile(_Record):
     per_judge: dict[str, float] = Field(default_factory=dict)
     details: dict[str, float | None] = Field(default_factory=dict)
     confusion: Confusion | None = None
+    source_target: SourceTargetAccuracy | None = None
     info: dict[str, MetricInfo] = Field(default_factory=dict)
     judge_note: str | None = None
     sources: int = 0

@@ -10,10 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ganzoo.data.base import Dataset, Split
+from ganzoo.data.face_regions import face_boxes
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.runs.folder import SAMPLE_CELL_PX as CELL_PX
 from ganzoo.runs.folder import SAMPLE_HEADER_PX as HEADER_PX
 from ganzoo.runs.folder import write_atomically
+from ganzoo.training.edit_history import EditHistory, other_classes
 from ganzoo.training.translator import GeneratorTranslator
 
 FACES = 8
@@ -34,14 +36,19 @@ class SampleGrid:
         self.class_names = dataset.class_names
         chosen = one_of_each_in_turn(dataset.val, dataset.num_classes, FACES)
         self.sources, self.labels = dataset.val.images[chosen], dataset.val.labels[chosen]
+        self._boxes = face_boxes(dataset.val, chosen)
+        self._edits = EditHistory(folder)
 
     def save(self, translator: GeneratorTranslator, images_seen: int) -> Path:
-        """Translates the faces and writes ``images_<seen>.png``, losslessly."""
+        """Translates the faces and writes ``images_<seen>.png``, losslessly, and where their edits lie (`EditHistory`)."""
         translator.restart_noise()
         path = self.folder / f"images_{images_seen:09d}.png"
         columns = self._columns(translator)
         picture = with_header(tiled(torch.stack(columns, dim=1)), self._headings(translator))
         write_atomically(path, lambda file: picture.save(file, format="PNG"))
+        if translator.takes_image:
+            every_class = torch.stack(columns[1 : 1 + len(self.class_names)])
+            self._edits.record(images_seen, self.sources, other_classes(every_class, self.labels), self._boxes)
         return path
 
     def save_timeline(self, pictures: Sequence[Path]) -> Path:

@@ -51,7 +51,7 @@ def _info(recipe: str, seed: int, fingerprint: str, data: str, changes: dict[str
         message=changes.get("message"), started="2025-01-01T00:00:00Z",
         data=DataFacts(name=data, content_hash=content, class_names=CLASSES, counts={}),
         environment=Environment(ganzoo="0", python="3", packages={}, device="CPU", precision="32", threads=1, command="python"),
-        parameters={"generator": 8_414_848, "discriminator": 1}, macs_per_image=1_500_000_000,
+        parameters={"generator": 8_414_848, "discriminator": 1}, macs_per_image=1_500_000_000, peak_memory_bytes=2_340_000_000,
         progress=Progress(images_seen=1000, updates={"generator": 25}, epochs=changes.get("epochs", 5), train_seconds=65,
                           images_per_second=15.4),
     )  # fmt: skip
@@ -63,19 +63,21 @@ def _metrics(changes: dict[str, Any]) -> MetricsFile:
     return MetricsFile(
         protocol=changes.get("protocol", PROTOCOL), fingerprint=changes.get("eval", "e" * 64), reasons=changes.get("reasons", {}),
         metrics=SCORES | changes.get("scores", {}), controls=changes.get("controls", CONTROLS),
-        confusion=Confusion(class_names=CLASSES, counts=confused), info=INFO,
+        confusion=Confusion(class_names=CLASSES, counts=confused), info=INFO | changes.get("info", {}),
         judge_note=changes.get("judge_note"), sources=100, translations=300, scored=scored_at,
     )  # fmt: skip
 
 
 @pytest.fixture
 def add_pictures() -> Callable[..., None]:
-    """Gives a run a history and a gallery."""
+    """Gives a run a history, the places of its edits and a gallery."""
 
     def add(folder: RunFolder, faces: int = 0, channels: int = 1, sources: int = 5) -> None:
         heads = "step,epoch,images,seconds,images_per_second,generator.cycle,generator.cycle.weighted,generator.total"
         rows = [f"{at},{at},{at * 8},{at},8,{1 / (at + 1)},{10 / (at + 1)},{11 / (at + 1)}" for at in range(200)]
         folder.history.write_text("\n".join([heads, *rows]) + "\n")
+        folder.samples.mkdir(exist_ok=True)
+        folder.edit_locality.write_text("images,mouth,eyes,brows,rest,energy\n8,0.7,0.1,0.1,0.1,0.2\n16,0.5,0.2,0.2,0.1,0.2\n")
         rng = np.random.default_rng(faces)
         images = rng.integers(0, 256, (sources, channels, 8, 8), dtype=np.uint8)
         labels = np.arange(sources) % 4
