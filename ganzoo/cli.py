@@ -218,13 +218,16 @@ def compare(
     results: Annotated[Path, typer.Argument(help="Folder with runs.")] = Path("results"),
     out: Annotated[Path | None, typer.Option("--out", help="Where tables and figures go; default RESULTS/comparison.")] = None,
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
+    all_metrics: Annotated[
+        bool, typer.Option("--all-metrics", help="Show secondary metrics too; the CSV files have all.")
+    ] = False,
 ) -> None:
     """Puts runs side by side: tables, figures, one contact sheet."""
     from ganzoo.compare.comparison import compare_runs
     from ganzoo.reporting import Reporter
 
     reporter = Reporter()
-    comparison = compare_runs(results, out, figures=figures, console=reporter.console)
+    comparison = compare_runs(results, out, figures=figures, all_metrics=all_metrics, console=reporter.console)
     reporter.say(f"Tables and figures are in {comparison.folder}")
 
 

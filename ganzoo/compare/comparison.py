@@ -47,7 +47,14 @@ class Comparison:
     files: tuple[Path, ...]
 
 
-def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True, console: Console | None = None) -> Comparison:
+def compare_runs(
+    results: Path,
+    out: Path | None = None,
+    *,
+    figures: bool = True,
+    all_metrics: bool = False,
+    console: Console | None = None,
+) -> Comparison:
     """Compares every run under ``results`` and writes tables and figures.
 
     Writes ``runs.csv``, ``comparison.csv``, ``comparison.md``, ``comparison.tex`` and, per table, the figures
@@ -57,6 +64,7 @@ def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True
         results: Folder with run folders at any depth, committed references under ``reference/`` included.
         out: Where to write; ``results/comparison`` by default.
         figures: Whether to draw.
+        all_metrics: Whether tables and figures show metrics that are no headlines too; the CSV files always do.
         console: Where to print the tables; None prints nothing.
 
     Returns:
@@ -66,11 +74,12 @@ def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True
         GanzooError: No run in ``results``, or ``out`` cannot be written.
     """
     collection = collect(results)
-    tables = tuple(build_table(group) for group in collection.groups)
+    tables = tuple(build_table(group, all_metrics=all_metrics) for group in collection.groups)
+    summary = to_frame(build_table(group, all_metrics=True) for group in collection.groups)
     folder = out if out is not None else results / FOLDER
     try:
         drawn, notes = _draw_all(tables, folder) if figures else ([], [])
-        files = [*_write_tables(collection, tables, drawn, folder), *(path for _, paths in drawn for path in paths)]
+        files = [*_write_tables(collection, tables, summary, drawn, folder), *(path for _, paths in drawn for path in paths)]
     except OSError as error:
         reason = error.strerror or error
         raise GanzooError(f"Cannot write the comparison to {folder}: {reason}. Name another folder with --out.") from error
@@ -78,7 +87,7 @@ def compare_runs(results: Path, out: Path | None = None, *, figures: bool = True
         show(console, tables, collection.problems)
         for note in notes:
             console.print(note, style="dim", markup=False, highlight=False)
-    return Comparison(collection.frame, to_frame(tables), tables, collection.problems, tuple(notes), folder, tuple(files))
+    return Comparison(collection.frame, summary, tables, collection.problems, tuple(notes), folder, tuple(files))
 
 
 def show_run(folder: Path, console: Console) -> None:
@@ -97,12 +106,16 @@ def show_run(folder: Path, console: Console) -> None:
 
 
 def _write_tables(
-    collection: Collection, tables: Sequence[Table], drawn: Sequence[tuple[str, tuple[Path, Path]]], folder: Path
+    collection: Collection,
+    tables: Sequence[Table],
+    summary: pd.DataFrame,
+    drawn: Sequence[tuple[str, tuple[Path, Path]]],
+    folder: Path,
 ) -> Iterator[Path]:
     pictures = [(title, png.name) for title, (png, _) in drawn]
     texts = {
         "runs.csv": collection.frame.to_csv(index=False, lineterminator="\n"),
-        "comparison.csv": to_frame(tables).to_csv(index=False, lineterminator="\n"),
+        "comparison.csv": summary.to_csv(index=False, lineterminator="\n"),
         "comparison.md": to_markdown(tables, collection.problems, pictures),
         "comparison.tex": to_latex(tables),
     }

@@ -97,16 +97,18 @@ class Table:
     remarks: tuple[str, ...]
 
 
-def build_table(group: Group) -> Table:
+def build_table(group: Group, *, all_metrics: bool = False) -> Table:
     """Aggregates the runs of one group over their seeds.
 
     Args:
         group: Runs of one data set and protocol.
+        all_metrics: Whether metrics that are no headlines have columns as well.
 
     Returns:
         The table; means over seeds with min–max, the best of every ranked metric marked (ties at the shown precision alike).
     """
-    columns = tuple(_column(group, metric, info) for metric, info in group.metric_info.items())
+    shown = {metric: info for metric, info in group.metric_info.items() if all_metrics or info.headline}
+    columns = tuple(_column(group, metric, info) for metric, info in shown.items())
     footnotes: dict[str, str] = {}
     models = tuple(_model_row(group.of(label), label, columns, footnotes) for label in group.labels)
     controls = tuple(_control_row(group, name, columns) for name in control_names(group))

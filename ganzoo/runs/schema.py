@@ -131,6 +131,8 @@ class MetricInfo(_Record):
         ranked: Whether it decides an order between models.
         beats: The control row that a working model must beat, if any.
         unit: Unit or range, in words.
+        headline: Whether every table shows it; the others stand in ``metrics.json`` and the CSV files, and in tables where all
+            metrics are asked for.
     """
 
     label: str
@@ -138,6 +140,7 @@ class MetricInfo(_Record):
     ranked: bool
     beats: str | None = None
     unit: str = ""
+    headline: bool = True
 
 
 class Confusion(_Record):

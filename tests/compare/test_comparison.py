@@ -12,6 +12,7 @@ from rich.console import Console
 import ganzoo.compare.comparison as comparison
 from ganzoo.compare.comparison import compare_runs, show_run
 from ganzoo.errors import GanzooError
+from ganzoo.runs.schema import MetricInfo
 
 FIGURES = ("metrics", "accuracy_identity", "confusion", "learning_curves", "contact_sheet")
 
@@ -47,6 +48,20 @@ def test_the_csv_holds_the_scores_unrounded(tmp_path: Path, make_run) -> None:
     found = compare_runs(tmp_path, figures=False)
     assert pd.read_csv(found.folder / "runs.csv").query("metric == 'acc'").value.tolist() == [0.123456789]
     pd.testing.assert_frame_equal(pd.read_csv(found.folder / "comparison.csv"), found.summary, check_dtype=False)
+
+
+def test_secondary_metrics_stand_in_the_csv_and_in_tables_where_they_are_asked_for(tmp_path: Path, make_run) -> None:
+    kid = MetricInfo(label="KID", direction="lower", ranked=False, headline=False)
+    make_run(scores={"kid": 0.02}, info={"kid": kid}, controls={"real": {"acc": 0.9, "kid": 0.001}})
+    found, everything = (
+        compare_runs(tmp_path, figures=False),
+        compare_runs(tmp_path, tmp_path / "all", figures=False, all_metrics=True),
+    )
+    assert "KID" not in (found.folder / "comparison.md").read_text() + (found.folder / "comparison.tex").read_text()
+    assert "KID ↓" in (everything.folder / "comparison.md").read_text(encoding="utf-8")
+    for name in ("runs.csv", "comparison.csv"):
+        assert "kid" in set(pd.read_csv(found.folder / name).metric)
+        assert (found.folder / name).read_bytes() == (everything.folder / name).read_bytes()
 
 
 def test_several_protocols_give_several_tables_and_figures(tmp_path: Path, make_run) -> None:
