@@ -19,6 +19,7 @@ from ganzoo import experiment
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.devices import choose_device, describe_device
 from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.inception import find_weights
 from ganzoo.faults import fault_in_words
 from ganzoo.planned import PlannedRun, in_words, seconds_left
@@ -55,6 +56,8 @@ def run_suite(
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     if options.inception_weights is not None:
         find_weights(options.inception_weights)
+    if options.dinov2_weights is not None:
+        DinoV2(options.dinov2_weights)
     session = SuiteSession(path, plan_suite(path, settings, options), settings, options, reporter, began)
     outcome = session.run()
     if not outcome.interrupted and any(run.folder.metrics.is_file() for run in session.runs):

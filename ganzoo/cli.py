@@ -83,6 +83,9 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute
 InceptionWeights = Annotated[
     Path | None, typer.Option("--inception-weights", help="File weights-inception-2015-12-05-6726825d.pth for FID.")
 ]
+DinoV2Weights = Annotated[
+    Path | None, typer.Option("--dinov2-weights", help="File such as dinov2_vits14_pretrain.pth for FD DINOv2.")
+]
 
 
 @app.callback()
@@ -123,6 +126,7 @@ def run(
     extend: Annotated[bool, typer.Option("--extend", help="Train a finished run further, to the length asked for.")] = False,
     max_minutes: Annotated[float | None, typer.Option("--max-minutes", help="Stop in time, scored and resumable.")] = None,
     inception_weights: InceptionWeights = None,
+    dinov2_weights: DinoV2Weights = None,
     logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
 ) -> None:
     """Trains a recipe on a dataset and scores it; a run that was cut off goes on."""
@@ -138,6 +142,7 @@ def run(
         extend=extend,
         max_minutes=max_minutes,
         inception_weights=inception_weights,
+        dinov2_weights=dinov2_weights,
         logger=logger.value if logger else None,
     )
     outcome = run_seeds(
@@ -188,6 +193,7 @@ def bench(
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
     inception_weights: InceptionWeights = None,
+    dinov2_weights: DinoV2Weights = None,
     logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
 ) -> None:
     """Trains and scores every run of a suite that is not done yet, then compares them."""
@@ -211,6 +217,7 @@ def bench(
         extend=extend,
         max_minutes=max_minutes,
         inception_weights=inception_weights,
+        dinov2_weights=dinov2_weights,
         logger=logger.value if logger else None,
     )
     if dry_run:
@@ -260,6 +267,7 @@ def evaluate(
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     inception_weights: InceptionWeights = None,
+    dinov2_weights: DinoV2Weights = None,
     max_sources: Annotated[
         int | None, typer.Option("--max-sources", min=8, help="Score so many sources; default as the run was made, 0 for all.")
     ] = None,
@@ -277,6 +285,7 @@ def evaluate(
         plugins=plugin or (),
         device=device.value,
         inception_weights=inception_weights,
+        dinov2_weights=dinov2_weights,
         max_sources=max_sources,
         reporter=reporter,
     )

@@ -85,7 +85,7 @@ def run(
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
     config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px)
-    scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, reporter)
+    scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
 
@@ -114,6 +114,7 @@ def evaluate_run(
     plugins: Sequence[str | Path] = (),
     device: str = "auto",
     inception_weights: Path | None = None,
+    dinov2_weights: Path | None = None,
     max_sources: int | None = None,
     reporter: Reporter | None = None,
 ) -> MetricsFile:
@@ -126,6 +127,7 @@ def evaluate_run(
         plugins: Python files that register parts.
         device: Where to compute.
         inception_weights: File of the Inception weights.
+        dinov2_weights: File of DINOv2's weights.
         max_sources: Source images scored; 0 for all; as the run was made where left out.
         reporter: Who tells the user.
 
@@ -145,7 +147,7 @@ def evaluate_run(
             f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "
             f"'{config.data}' here has {dataset.content_hash[:12]}. Name the right place with --data-root."
         )
-    scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, reporter)
+    scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, dinov2_weights, reporter)
     place = RunFolder(Path(folder))
     seconds = scorer.score(saved.translator, place)
     write_json(place.info, saved.info.model_copy(update={"evaluation_seconds": round(seconds, 2)}))

@@ -56,6 +56,7 @@ class RunOptions:
         extend: Train a finished run further, to the length now asked for.
         max_minutes: Stop in time, scoring included; None for no limit.
         inception_weights: File of the Inception weights; None looks in torch's cache.
+        dinov2_weights: File of DINOv2's weights; what needs it is left out without.
         logger: ``tensorboard``, ``wandb`` or None.
         checkpoint_seconds: Time between checkpoints.
     """
@@ -65,6 +66,7 @@ class RunOptions:
     extend: bool = False
     max_minutes: float | None = None
     inception_weights: Path | None = None
+    dinov2_weights: Path | None = None
     logger: str | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 

@@ -301,6 +301,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"device": "tpu"}, "Unknown device 'tpu'"),
         ({"if_exists": "replace"}, "Unknown choice 'replace' for if_exists"),
         ({"inception_weights": Path("nowhere.pth")}, "nowhere.pth do not exist"),
+        ({"dinov2_weights": Path("nowhere.pth")}, "DINOv2 weights nowhere.pth do not exist"),
         ({"plugins": ("nowhere.py",)}, "nowhere.py does not exist"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The networks that describe faces: the judges, their features, Inception. Other packages add theirs by entry point."""
+"""The networks that describe faces: the judges, their features, Inception, DINOv2. Other packages add theirs by entry point."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ BACKBONES: Registry[Callable[[EvaluationContext], Backbone]] = Registry(
     {
         "judge": "ganzoo.evaluation.backbones",
         "inception": "ganzoo.evaluation.backbones",
+        "dinov2": "ganzoo.evaluation.backbones",
         "identity": "ganzoo.evaluation.identity_network",
     },
 )
@@ -117,4 +118,18 @@ def inception(context: EvaluationContext) -> Backbone:
     try:
         return Inception(find_weights(context.settings.inception_weights), context.device)
     except GanzooError as error:  # a wrong file must not cost a finished training its other scores
+        raise NotAvailable(str(error)) from error
+
+
+@BACKBONES.register("dinov2")
+def dinov2(context: EvaluationContext) -> Backbone:
+    """DINOv2, where a file of its weights was named."""
+    from ganzoo.evaluation.dinov2 import WAY_OUT, DinoV2
+
+    weights = context.settings.dinov2_weights
+    if weights is None:
+        raise NotAvailable(f"no DINOv2 weights. {WAY_OUT}")
+    try:
+        return DinoV2(weights, context.device)
+    except GanzooError as error:
         raise NotAvailable(str(error)) from error

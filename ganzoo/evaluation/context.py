@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any, TypeVar, TypeVarTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +18,9 @@ from ganzoo.evaluation.passages import probed_sources
 from ganzoo.evaluation.rows import VARIED_SOURCES, Row
 from ganzoo.evaluation.settings import EvaluationSettings
 from ganzoo.evaluation.translate import Progress
+
+Made = TypeVar("Made")
+Key = TypeVarTuple("Key")
 
 
 class EvaluationContext:
@@ -53,6 +58,7 @@ class EvaluationContext:
         self.rows: dict[str, Row] = {}
         self._backbones: dict[str, Backbone | NotAvailable] = {}
         self._stores: dict[tuple[str, Pool], FeatureStore] = {}
+        self._made: dict[tuple[object, tuple[object, ...]], Any] = {}
         self.split_pool = Pool(self.split.images, fixed=True)
         self.source_index = self._choose_sources()
         self.labels = self.split.labels[self.source_index]
@@ -141,9 +147,21 @@ class EvaluationContext:
 
     def balanced(self, row: Row) -> Faces:
         """``faces_per_class`` faces of each target class of a row, class by class."""
-        faces = row.faces
-        ranks = self.ranks[row.origin]
-        return faces.take(first_of_each_class(faces.targets, ranks, self.faces_per_class, self.num_classes))
+        return row.faces.take(self._balanced_positions(row))
+
+    def balanced_origin(self, row: Row) -> Tensor:
+        """The image of the split that each of the ``balanced`` faces came from, int64 ``(M,)``."""
+        return row.origin[self._balanced_positions(row)]
+
+    def _balanced_positions(self, row: Row) -> Tensor:
+        return first_of_each_class(row.faces.targets, self.ranks[row.origin], self.faces_per_class, self.num_classes)
+
+    def once(self, build: Callable[[EvaluationContext, *Key], Made], *key: *Key) -> Made:
+        """What ``build(self, *key)`` gives, made when first asked for: for what several metrics, or rows, have in common."""
+        if (build, key) not in self._made:
+            self._made[build, key] = build(self, *key)
+        made: Made = self._made[build, key]
+        return made
 
     def votes(self, faces: Faces) -> Tensor:
         """What each voter says of faces: probabilities float32 ``(J, M, K)``."""
@@ -210,6 +228,7 @@ class EvaluationContext:
                 pool,
                 batch_size=self.settings.batch_size,
                 device=self.device,
+                precision=self.settings.precision,
                 cache=self.settings.cache,
                 progress=self.progress,
             )

@@ -85,6 +85,7 @@ class FeatureStore:
         pool: The images.
         batch_size: Images at once.
         device: Where the backbone works; part of the key on disk, since devices differ in the last bits.
+        precision: In which it works; part of the key as well.
         cache: Whether features of a fixed pool may be kept on disk.
         progress: Told after every batch.
     """
@@ -96,12 +97,13 @@ class FeatureStore:
         *,
         batch_size: int = 128,
         device: torch.device | str = "cpu",
+        precision: str = "32",
         cache: bool = True,
         progress: Progress | None = None,
     ) -> None:
         self.backbone, self.pool = backbone, pool
         self._batch_size, self._device, self._progress = batch_size, torch.device(device), progress
-        self._cache = cache and pool.fixed
+        self._precision, self._cache = precision, cache and pool.fixed
         self._known = torch.zeros(len(pool.images), dtype=torch.bool)
         self._values: Tensor | None = None
 
@@ -122,7 +124,8 @@ class FeatureStore:
         self._known[index] = True
 
     def _extract_or_read(self, images: Tensor) -> Tensor:
-        key = cache_key("features", self.backbone.identity, tensor_digest(images), self._device.type, torch.__version__)
+        computed = self._device.type, self._precision, torch.__version__
+        key = cache_key("features", self.backbone.identity, tensor_digest(images), *computed)
         return cached(key, lambda: CacheEntry({"features": self._extract(images)}), enabled=self._cache).tensors["features"]
 
     def _extract(self, images: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ import torch
 from ganzoo.config import RunConfig
 from ganzoo.data.base import Dataset
 from ganzoo.data.pixels import to_minus1_1
+from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
-from ganzoo.evaluation.features import NotAvailable
+from ganzoo.evaluation.features import NotAvailable, describe
 from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
 from ganzoo.evaluation.judge_networks import Precision
@@ -49,7 +50,13 @@ class Scorer:
 
     @classmethod
     def prepare(
-        cls, dataset: Dataset, config: RunConfig, device: torch.device, inception_weights: Path | None, reporter: Reporter
+        cls,
+        dataset: Dataset,
+        config: RunConfig,
+        device: torch.device,
+        inception_weights: Path | None,
+        dinov2_weights: Path | None,
+        reporter: Reporter,
     ) -> Scorer:
         """Finds the judges of a dataset, or trains them once and for all.
 
@@ -58,8 +65,13 @@ class Scorer:
         """
         if inception_weights is not None:
             Inception(find_weights(inception_weights), device)  # A wrong file is told before hours of training.
+        if dinov2_weights is not None:
+            DinoV2(dinov2_weights, device)
         settings = EvaluationSettings(
-            max_sources=config.max_sources, inception=config.inception, inception_weights=inception_weights
+            max_sources=config.max_sources,
+            inception=config.inception,
+            inception_weights=inception_weights,
+            dinov2_weights=dinov2_weights,
         )
         return cls(dataset, _judges(dataset, device, config.precision, reporter), settings, device, reporter)
 
@@ -78,7 +90,8 @@ class Scorer:
         if has_variants(translator):
             passes += min(sources, VARIED_SOURCES * classes) * (classes - 1) * DRAWS
         inception = 2 * sources * (classes - 1) / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0
-        return OVERHEAD_SECONDS + passes * per_image + inception
+        dinov2 = 2 * sources * (classes - 1) * self._dinov2_seconds_per_image()
+        return OVERHEAD_SECONDS + passes * per_image + inception + dinov2
 
     def score(self, translator: Translator, folder: RunFolder) -> float:
         """Scores, writes ``metrics.json``, ``per_image.parquet`` and ``gallery.npz``; returns the seconds it took."""
@@ -89,6 +102,16 @@ class Scorer:
         write_atomically(folder.per_image, lambda file: evaluation.per_image.to_parquet(file, index=False))
         write_atomically(folder.gallery, lambda file: np.savez_compressed(file, allow_pickle=False, **gallery))
         write_json(folder.metrics, evaluation.metrics)
+        return time.perf_counter() - began
+
+    def _dinov2_seconds_per_image(self) -> float:
+        """Measured, because its sizes differ fiftyfold."""
+        if self.settings.dinov2_weights is None:
+            return 0.0
+        backbone, image = DinoV2(self.settings.dinov2_weights, self.device), self.dataset.test.images[:1]
+        describe(backbone, image, self.device)
+        began = time.perf_counter()
+        describe(backbone, image, self.device)
         return time.perf_counter() - began
 
     def _has_inception(self) -> bool:

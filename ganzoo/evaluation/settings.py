@@ -18,6 +18,7 @@ class EvaluationSettings:
         max_sources: Score at most so many sources, the same number of each class; None scores all.
         inception: Whether ``fid`` is computed.
         inception_weights: File of the Inception weights; None looks in torch's cache, then tries a download.
+        dinov2_weights: File of DINOv2's weights; what needs it is left out without.
         reference_per_class: Training faces of each class, at most, that distribution metrics compare with; fewer where the
             smallest class has fewer, so that the classes stay balanced.
         metrics: Metrics to compute; None computes all registered ones.
@@ -30,6 +31,7 @@ class EvaluationSettings:
     max_sources: int | None = None
     inception: bool = True
     inception_weights: Path | None = None
+    dinov2_weights: Path | None = None
     reference_per_class: int = 1500
     metrics: tuple[str, ...] | None = None
     batch_size: int = 128
