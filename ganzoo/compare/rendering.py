@@ -11,8 +11,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ganzoo.compare.collect import Problem
+from ganzoo.compare.costs import COST_HEADINGS, COST_LEGEND
 from ganzoo.compare.remarks import FRONT
-from ganzoo.compare.tables import COST_HEADINGS, COST_LEGEND, NOT_DISCRIMINATING, Cell, Row, Table
+from ganzoo.compare.tables import NOT_DISCRIMINATING, Cell, Row, Table
 
 _GAP = 3
 """Characters between two columns in the terminal."""
@@ -37,8 +38,8 @@ def show(console: Console, tables: Sequence[Table], problems: Sequence[Problem])
         console.print(_notes(table))
         console.print(Text("Cost", style="bold"))
         left = _label_width(table, console) + 2
-        costs = zip(COST_HEADINGS, *(row.cost for row in table.models), strict=True)
-        for start, stop in _blocks([max(map(len, values)) for values in costs], console.width - left):
+        shown = zip(COST_HEADINGS, *([amount.text for amount in row.cost] for row in table.models), strict=True)
+        for start, stop in _blocks([max(map(len, texts)) for texts in shown], console.width - left):
             console.print(_cost_block(table, start, stop, _label_width(table, console)))
         console.print(Text(COST_LEGEND + "\n", style="dim"))
     if problems:
@@ -126,7 +127,7 @@ def _cost_block(table: Table, start: int, stop: int, label_width: int) -> RichTa
     for heading in COST_HEADINGS[start:stop]:
         shown.add_column(heading, justify="right", no_wrap=True)
     for row in table.models:
-        shown.add_row(Text(row.label), *(Text(value) for value in row.cost[start:stop]))
+        shown.add_row(Text(row.label), *(Text(amount.text) for amount in row.cost[start:stop]))
     return shown
 
 
@@ -153,7 +154,7 @@ def to_markdown(tables: Sequence[Table], problems: Sequence[Problem], figures: S
         parts += [f"## {_md(table.title)}", _metric_markdown(table)]
         notes = [*map(_md, table.remarks), *(f"<sup>{mark}</sup> {_md(text)}" for mark, text in table.footnotes)]
         parts.append("\n".join(f"* {note}" for note in notes))
-        cost = [[_md(row.label), *map(_md, row.cost)] for row in table.models]
+        cost = [[_md(row.label), *(_md(amount.text) for amount in row.cost)] for row in table.models]
         parts += ["### Cost", _md_table(["recipe", *COST_HEADINGS], cost), f"{COST_LEGEND}."]
     if problems:
         rows = [[_md(problem.run), _md(problem.status), _md(problem.message)] for problem in problems]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from ganzoo.compare.costs import MISSING, Amount, costs
 from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain
 from ganzoo.compare.remarks import remarks
 from ganzoo.compare.statistics import Scores, Statistics, compare_rows
@@ -14,12 +15,6 @@ from ganzoo.runs.schema import MetricInfo
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 CONTROL_ORDER = ("real", "no-edit", "nearest-real", "oracle")
 NOT_DISCRIMINATING = "†"
-MISSING = "–"
-COST_HEADINGS = ("preset", "params", "MACs", "time", "images/s", "memory", "updates", "images", "epochs")
-COST_LEGEND = (
-    "Mean over seeds; parameters and multiply-accumulates per image of the generator, training time, peak memory, "
-    "generator updates"
-)
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class Row:
     seeds: int
     cells: tuple[Cell, ...]
     may_rank: bool
-    cost: tuple[str, ...] = ()
+    cost: tuple[Amount, ...] = ()
     on_front: bool = False
 
 
@@ -172,7 +167,7 @@ def _model_row(runs: Sequence[ScoredRun], label: str, columns: Sequence[Column],
             mark = _mark(footnotes, f"{plain(column.info.label)}: {len(values)} of {len(runs)} seeds have a value")
         interval = runs[0].metrics.intervals.get(column.metric) if len(runs) == 1 else None
         cells.append(_cell(values, column.decimals, mark, interval))
-    return Row(label, len(runs), tuple(cells), all(run.may_rank for run in runs), _cost(runs))
+    return Row(label, len(runs), tuple(cells), all(run.may_rank for run in runs), costs(runs))
 
 
 def _mark(footnotes: dict[str, str], text: str) -> str:
@@ -252,40 +247,6 @@ def _with_best(columns: Sequence[Column], models: Sequence[Row]) -> tuple[Row, .
         for n in rivals:
             cells[n][at] = replace(cells[n][at], best=shown[n] == best)
     return tuple(replace(row, cells=tuple(row_cells)) for row, row_cells in zip(models, cells, strict=True))
-
-
-def _cost(runs: Sequence[ScoredRun]) -> tuple[str, ...]:
-    """What a row cost, means over its seeds, in the order of ``COST_HEADINGS``."""
-    infos = [run.info for run in runs]
-    parameters = [count for info in infos if (count := info.parameters.get("generator")) is not None]
-    macs = [info.macs_per_image for info in infos if info.macs_per_image is not None]
-    rates = [info.progress.images_per_second for info in infos]
-    memory = [info.peak_memory_bytes for info in infos if info.peak_memory_bytes is not None]
-    return (
-        " / ".join(dict.fromkeys(plain(info.preset) if info.preset else MISSING for info in infos)),
-        _scaled(fmean(parameters)) if parameters else MISSING,
-        _scaled(fmean(macs)) if macs else MISSING,
-        _duration(fmean(info.progress.train_seconds for info in infos)),
-        f"{fmean(rates):,.0f}" if fmean(rates) >= 10 else f"{fmean(rates):.1f}",
-        f"{_scaled(fmean(memory))}B" if memory else MISSING,
-        f"{fmean(info.progress.generator_updates for info in infos):,.0f}",
-        f"{fmean(info.progress.images_seen for info in infos):,.0f}",
-        f"{fmean(info.progress.epochs for info in infos):.4g}",
-    )
-
-
-def _scaled(number: float) -> str:
-    """Three digits with k, M or G."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {letter}"
-    return f"{number:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    """Hours, minutes and seconds as ``h:mm:ss``, hours only where there are any."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
 def metric_means(table: Table, metric: str) -> Mapping[str, tuple[float, ...]]:

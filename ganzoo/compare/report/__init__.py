@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from ganzoo import __version__
 from ganzoo.compare.collect import Collection
+from ganzoo.compare.costs import COST_HEADINGS, COST_LEGEND
 from ganzoo.compare.groups import plain
 from ganzoo.compare.report.content import DETAILED, ROWS_AT_ONCE, build_section
-from ganzoo.compare.tables import COST_HEADINGS, COST_LEGEND, NOT_DISCRIMINATING, Table
+from ganzoo.compare.tables import NOT_DISCRIMINATING, Table
 from ganzoo.errors import GanzooError
 from ganzoo.runs.folder import write_atomically
 

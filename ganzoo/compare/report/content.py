@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ganzoo.compare.collect import Collection
+from ganzoo.compare.costs import MISSING
 from ganzoo.compare.groups import ScoredRun, is_number, plain
 from ganzoo.compare.report.charts import Curves, Scatter, accuracy_identity, learning_curves, tint_of
 from ganzoo.compare.report.pictures import FACES_BYTES, FILMS_BYTES, Budget, Films, Wall, picture_wall, training_films
-from ganzoo.compare.tables import COST_HEADINGS, MISSING, Cell, Row, Table
+from ganzoo.compare.tables import Cell, Row, Table
 from ganzoo.errors import GanzooError
 from ganzoo.reproduction import Reproduction, reproduce
 
@@ -19,14 +20,6 @@ ROWS_AT_ONCE = 40
 """Rows of a ranking that are shown before one asks for all."""
 DETAILED = 60
 """Models of a table that are on the page with more than their scores and costs."""
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A number as it is shown and as it sorts."""
-
-    text: str
-    value: float | str | None
 
 
 @dataclass(frozen=True)
@@ -74,12 +67,10 @@ class Section:
     Attributes:
         table: Its scores.
         rows: Its models: those on the Pareto front first, then by expression accuracy.
-        costs: Model -> one amount per cost heading.
     """
 
     table: Table
     rows: tuple[Row, ...]
-    costs: dict[str, tuple[Amount, ...]]
     scatter: Scatter | None
     wall: Wall | None
     films: Films
@@ -121,7 +112,6 @@ def build_section(collection: Collection, table: Table, share: float = 1.0) -> S
     return Section(
         table=table,
         rows=rows,
-        costs={row.label: _costs(row, table.group.of(row.label)) for row in rows},
         scatter=accuracy_identity(table),
         wall=picture_wall(table, detailed, Budget(int(share * FACES_BYTES))),
         films=training_films(table, detailed, Budget(int(share * FILMS_BYTES))),
@@ -137,24 +127,6 @@ def _by_accuracy(table: Table, row: Row) -> tuple[bool, float, str]:
     at = next((at for at, column in enumerate(table.columns) if column.metric == "acc"), None)
     values = row.cells[at].values if at is not None else ()
     return not values, -fmean(values) if values else 0.0, row.label
-
-
-def _costs(row: Row, runs: Sequence[ScoredRun]) -> tuple[Amount, ...]:
-    """The row's costs as the table says them, with the numbers to sort by."""
-    infos = [run.info for run in runs]
-    progress = [info.progress for info in infos]
-    numbers: tuple[float | str | None, ...] = (
-        row.cost[0],
-        _mean([info.parameters.get("generator") for info in infos]),
-        _mean([info.macs_per_image for info in infos]),
-        _mean([one.train_seconds for one in progress]),
-        _mean([one.images_per_second for one in progress]),
-        _mean([one.generator_updates for one in progress]),
-        _mean([one.images_seen for one in progress]),
-        _mean([one.epochs for one in progress]),
-    )
-    assert len(numbers) == len(COST_HEADINGS)
-    return tuple(Amount(text, number) for text, number in zip(row.cost, numbers, strict=True))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
