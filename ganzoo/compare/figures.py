@@ -148,7 +148,8 @@ def _metric_panel(axes: Axes, table: Table, column: Column) -> None:
         places = np.linspace(-0.16, 0.16, len(values[name]) + 2)[1:-1] + at
         axes.plot(values[name], places, "o", markersize=4, markerfacecolor="white", markeredgecolor="black", zorder=4)
         for place, interval in zip(places, _intervals(table, name, column.metric), strict=True):
-            axes.plot(interval, [place] * len(interval), color="black", linewidth=0.8, zorder=3.5)
+            if interval:
+                axes.plot(interval, [place, place], color="black", linewidth=0.8, zorder=3.5)
     for control in control_names(table.group):
         level = control_mean(table.group, control, column.metric)
         if level is not None:
@@ -219,8 +220,9 @@ def _finish_scatter(axes: Axes, table: Table, columns: dict[str, Column]) -> Non
     top = max([1.0, axes.get_ylim()[1]]) if axes.get_ylim()[1] > 0.9 else axes.get_ylim()[1]
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), top + 0.03)
     axes.set_xlim(0, axes.get_xlim()[1] * 1.3)  # Room for names.
-    axes.set_xlabel(f"{columns['l1_cycle'].heading}  (identity)", parse_math=False)
-    axes.set_ylabel(f"{columns['acc'].heading}  (expression)", parse_math=False)
+    for metric, aspect, write in (("l1_cycle", "identity", axes.set_xlabel), ("acc", "expression", axes.set_ylabel)):
+        unit = plain(columns[metric].info.unit)
+        write(f"{columns[metric].heading}  ({aspect}{f'; {unit}' if unit else ''})", parse_math=False)
     front = f" · {FRONT} Pareto front" if any(row.on_front for row in table.models) else ""
     axes.set_title(caption(table) + front, loc="left", fontsize=10, fontweight="bold", parse_math=False)
     sns.despine(ax=axes)

@@ -36,10 +36,12 @@ def bootstrap_intervals(
         Metric -> (low, high), 95 %, for metrics with a column that gives their value; the same input gives the same bits.
     """
     sources, labels = _sources(per_image)
-    known = {name: value for name, value in scores.items() if value is not None and name in per_image}
-    parts = {name: _sums(per_image, name, sources, name in macro) for name in known if per_image[name].notna().any()}
-    whole = np.ones((1, len(sources)))
-    parts = {name: part for name, part in parts.items() if np.allclose(_means(whole, *part), known[name], rtol=1e-6, atol=1e-9)}
+    whole, parts = np.ones((1, len(sources))), {}
+    for name, value in scores.items():
+        if value is not None and name in per_image and per_image[name].notna().any():
+            part = _sums(per_image, name, sources, name in macro)
+            if np.allclose(_means(whole, *part), value, rtol=1e-6, atol=1e-9):
+                parts[name] = part
     draws: dict[str, list[Floats]] = {name: [] for name in parts}
     for weights in _resamples(labels) if parts else ():
         for name, part in parts.items():

@@ -19,9 +19,9 @@ from ganzoo.runs.schema import Confusion, DataFacts, Environment, MetricInfo, Me
 MakeRun = Callable[..., RunFolder]
 CLASSES = ["angry", "happy", "neutral", "sad"]
 INFO = {
-    "acc": MetricInfo(label="acc", direction="higher", ranked=True, beats="no-edit", unit="share"),
-    "fid": MetricInfo(label="FID", direction="lower", ranked=True),
-    "l1_cycle": MetricInfo(label="L1 cycle", direction="lower", ranked=True),
+    "acc": MetricInfo(label="acc", direction="higher", ranked=True, beats="no-edit", unit="share", aspect="expression"),
+    "fid": MetricInfo(label="FID", direction="lower", ranked=True, aspect="distribution"),
+    "l1_cycle": MetricInfo(label="L1 cycle", direction="lower", ranked=True, aspect="identity"),
     "l1_edit": MetricInfo(label="L1 edit", direction="none", ranked=False),
 }
 SCORES = {"acc": 0.7, "fid": 40.0, "l1_cycle": 0.03, "l1_edit": 0.06}
@@ -62,8 +62,8 @@ def _metrics(changes: dict[str, Any]) -> MetricsFile:
     confused = (np.eye(4, dtype=int) * 60 + 10).tolist()
     return MetricsFile(
         protocol=changes.get("protocol", PROTOCOL), fingerprint=changes.get("eval", "e" * 64), reasons=changes.get("reasons", {}),
-        metrics=SCORES | changes.get("scores", {}), controls=changes.get("controls", CONTROLS),
-        confusion=Confusion(class_names=CLASSES, counts=confused), info=INFO | changes.get("info", {}),
+        metrics=SCORES | changes.get("scores", {}), intervals=changes.get("intervals", {}),
+        controls=changes.get("controls", CONTROLS), confusion=Confusion(class_names=CLASSES, counts=confused), info=INFO | changes.get("info", {}),
         judge_note=changes.get("judge_note"), sources=100, translations=300, scored=scored_at,
     )  # fmt: skip
 

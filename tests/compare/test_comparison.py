@@ -123,3 +123,24 @@ def test_comparing_never_loads_torch_and_tables_need_no_seaborn(tmp_path: Path, 
     root = Path(comparison.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_full_of_trouble_breaks_nothing(tmp_path: Path, make_run, add_pictures) -> None:
+    add_pictures(make_run())
+    add_pictures(make_run(recipe="<script>alert(1)</script>", scores={"acc": 0.6}))
+    add_pictures(make_run(under="reference", scores={"acc": 0.65}))
+    make_run(seed=1, scored=False, status="failed", message="disk full")
+    cut = make_run(seed=2)
+    cut.metrics.write_bytes(cut.metrics.read_bytes()[:100])
+    cut = make_run(seed=3)
+    cut.info.write_bytes(cut.info.read_bytes()[:100])
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "fer4" / "run.json").mkdir()
+    (tmp_path / "fer4" / "metrics.json").write_bytes(bytes(range(256)))
+    screen = io.StringIO()
+    found = compare_runs(tmp_path, console=Console(file=screen, width=120))
+    (table,) = found.tables
+    assert [row.label for row in table.models] == ["<script>alert(1)</script>", "stargan", "stargan (reference)"]
+    assert sorted(table.statistics.rankings["acc"].order) == [row.label for row in table.models]
+    assert sorted(problem.status for problem in found.problems) == ["failed", "unreadable", "unreadable", "unreadable"]
+    assert "disk full" in screen.getvalue() and "<script>" not in (found.folder / "comparison.md").read_text(encoding="utf-8")

@@ -47,7 +47,7 @@ def test_accuracy_identity_takes_fid_for_colour_or_the_judges_distance(tmp_path:
     without = draw(accuracy_identity, _table(tmp_path))
     assert with_fid.axes[1].get_ylabel() == "FID ↓" and without.axes[1].get_ylabel() == "fd_judge"
     words = [text.get_text() for text in without.axes[0].texts]
-    assert words == ["real (held-out faces)", "no-edit (source unchanged)", "a", "b"]
+    assert words == ["real (held-out faces)", "no-edit (source unchanged)", "a ◆", "b"]
 
 
 def test_accuracy_identity_names_do_not_cover_one_another(tmp_path: Path, make_run) -> None:
@@ -97,3 +97,29 @@ def test_saving_gives_the_same_bytes_twice_in_both_formats(tmp_path: Path, make_
 def test_long_names_are_shortened_in_the_middle() -> None:
     assert short("stargan") == "stargan"
     assert short("x" * 40 + "_end").endswith("_end") and len(short("x" * 40 + "_end")) <= 30
+
+
+def test_every_seed_has_its_interval_as_an_error_bar(tmp_path: Path, make_run) -> None:
+    make_run(seed=0, scores={"acc": 0.6}, intervals={"acc": (0.55, 0.65)})
+    make_run(seed=1, scores={"acc": 0.8})
+    figure = draw(metrics, _table(tmp_path))
+    panel = next(axes for axes in figure.axes if axes.get_title() == "acc ↑")
+    (points,) = [line for line in panel.lines if line.get_marker() == "o"]
+    (bar,) = [line for line in panel.lines if list(line.get_xdata()) == [0.55, 0.65]]
+    assert list(bar.get_ydata()) == [points.get_ydata()[0]] * 2
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "one seed, 95 % bootstrap interval over source faces" in words
+
+
+def test_a_metric_that_discriminates_nothing_says_so_in_its_panel(tmp_path: Path, make_run) -> None:
+    make_run(scores={"acc": 0.01})
+    panel = next(axes for axes in draw(metrics, _table(tmp_path)).axes if axes.get_title() == "acc† ↑")
+    assert panel.get_xlabel() == "share · higher is better; † no model beats no-edit"
+
+
+def test_rows_on_the_front_are_marked_beside_their_points(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.9})
+    make_run(recipe="b")
+    axes = draw(accuracy_identity, _table(tmp_path)).axes[0]
+    assert {"a ◆", "b"} <= {text.get_text() for text in axes.texts} and "Pareto front" in axes.get_title(loc="left")
+    assert axes.get_ylabel() == "acc ↑  (expression; share)" and axes.get_xlabel() == "L1 cycle ↓  (identity)"

@@ -76,7 +76,7 @@ def test_markdown_escapes_names_and_marks_the_best(tmp_path: Path, make_run) -> 
     make_run(recipe="b", scores={"acc": 0.6})
     page = to_markdown(_tables(tmp_path), [], [("metrics", "fer4_metrics.png")])
     row = next(line for line in page.splitlines() if "script" in line and "0.8" in line)
-    assert row.startswith(r"| a\|b &lt;script&gt;\_50%&amp;\#${x} | 1 |") and "**0.800**" in row
+    assert row.startswith(r"| a\|b &lt;script&gt;\_50%&amp;\#${x} ◆ | 1 |") and "**0.800**" in row
     assert "<script>" not in page and "![metrics](fer4_metrics.png)" in page
     table = [line for line in page.splitlines() if line.startswith("|")][:6]
     assert {line.replace(r"\|", "").count("|") for line in table} == {7}
@@ -95,7 +95,7 @@ def test_latex_escapes_names_and_uses_booktabs(tmp_path: Path, make_run) -> None
     make_run(recipe=AWKWARD, scores={"acc": 0.8})
     make_run(recipe="b~^\\", scores={"acc": 0.6})
     text = to_latex(_tables(tmp_path))
-    assert r"a\textbar{}b \textless{}script\textgreater{}\_50\%\&\#\$\{x\} & 1 &" in text
+    assert r"a\textbar{}b \textless{}script\textgreater{}\_50\%\&\#\$\{x\} $\diamond$ & 1 &" in text
     assert r"b\textasciitilde{}\textasciicircum{}\textbackslash{} & 1 &" in text
     assert r"\textbf{0.800}" in text and r"FID $\downarrow$" in text
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 2, 1]
@@ -107,3 +107,33 @@ def test_latex_rows_have_as_many_cells_as_columns(tmp_path: Path, make_run) -> N
     make_run(seed=1, scores={"fid": None})
     rows = [line for line in to_latex(_tables(tmp_path)).splitlines() if line.endswith(r"\\")]
     assert {row.replace(r"\&", "").count("&") for row in rows} == {5}
+
+
+def _six_seeds(make_run) -> None:
+    for recipe, acc in (("alpha", 0.9), ("beta", 0.503), ("gamma", 0.5)):
+        for seed in range(6):
+            make_run(recipe=recipe, seed=seed, scores={"acc": acc + 0.002 * seed, "fid": 40.0 + seed})
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_ranks_ties_and_front_fit_the_terminal(tmp_path: Path, make_run, width: int) -> None:
+    _six_seeds(make_run)
+    text = _shown(tmp_path, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "alpha ◆" in text and "rank 1 A" in text and text.count("rank 2–3 B") == 2 and "Pareto front" in text
+
+
+def test_markdown_and_latex_give_ranks_ties_and_front(tmp_path: Path, make_run) -> None:
+    _six_seeds(make_run)
+    page, paper = to_markdown(_tables(tmp_path), []), to_latex(_tables(tmp_path))
+    assert "0.508 (0.503–0.513; rank 2–3 B)" in page and "| alpha ◆ |" in page and "more seeds would tell" in page
+    assert r"{\scriptsize rank 2--3 B}" in paper and r"alpha $\diamond$" in paper and "more seeds would tell" in paper
+    rows = [line for line in paper.splitlines() if line.endswith(r"\\")]
+    assert {row.count("&") for row in rows} == {5}
+
+
+def test_intervals_of_one_seed_stand_in_brackets(tmp_path: Path, make_run) -> None:
+    make_run(intervals={"acc": (0.68, 0.72)})
+    assert "[0.680–0.720]" in _shown(tmp_path, 80)
+    assert r"0.700 (\[0.680–0.720\])" in to_markdown(_tables(tmp_path), [])
+    assert r"{\scriptsize [0.680--0.720]}" in to_latex(_tables(tmp_path))

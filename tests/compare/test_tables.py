@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ganzoo.compare.collect import collect
-from ganzoo.compare.frames import to_frame
+from ganzoo.compare.frames import pairs_frame, to_frame
 from ganzoo.compare.tables import Cell, Table, build_table
 
 
@@ -156,3 +156,87 @@ def test_variants_of_a_recipe_say_how_they_differ(tmp_path: Path, make_run) -> N
     told = [remark for remark in build_table(group).remarks if "is not" in remark]
     wanted = "generator.name stargan there, dcgan here; generator.width 64 there, absent here."
     assert told == [f"stargan (bbbbbbbb) is not stargan (aaaaaaaa): {wanted}"]
+
+
+def _seeds(make_run, recipe: str, acc: float, count: int = 6, **scores: float) -> None:
+    for seed in range(count):
+        make_run(recipe=recipe, seed=seed, scores={"acc": acc + 0.001 * seed, **scores})
+
+
+def test_one_seed_shows_its_interval_over_source_images_and_several_show_their_range(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", intervals={"acc": (0.68, 0.72)})
+    for seed in range(2):
+        make_run(recipe="b", seed=seed, intervals={"acc": (0.68, 0.72)})
+    table = _table(tmp_path)
+    assert _cell(table, "a", "acc").spread == "[0.680–0.720]" and _cell(table, "b", "acc").spread == "0.700–0.700"
+    assert _cell(table, "a", "fid").spread == "" and "95 % bootstrap interval over the source images" in table.remarks[0]
+
+
+def test_six_seeds_give_ranks_ties_and_the_way_to_settle_them(tmp_path: Path, make_run) -> None:
+    for recipe, acc in (("a", 0.9), ("b", 0.501), ("c", 0.5)):
+        _seeds(make_run, recipe, acc)
+    table = _table(tmp_path)
+    assert [_cell(table, label, "acc").rank for label in "abc"] == ["1 A", "2–3 B", "2–3 B"]
+    assert _cell(table, "a", "l1_edit").rank == ""
+    (method,) = [remark for remark in table.remarks if "Rank:" in remark]
+    assert "Holm over 3 pairs" in method and "Smallest reachable p: 0.0022, 0.0065 after Holm" in method
+    (told,) = [remark for remark in table.remarks if remark.startswith("Not distinguishable in acc")]
+    assert "b and c (p " in told and "more seeds would tell" in told and "a and" not in told
+
+
+def test_more_rows_than_six_seeds_can_tell_apart_are_said_to_be(tmp_path: Path, make_run) -> None:
+    for at in range(8):
+        _seeds(make_run, f"r{at}", 0.1 * at + 0.1)
+    table = _table(tmp_path)
+    assert _cell(table, "r0", "acc").rank == "1–8 A"
+    assert any("no pair can be told apart with fewer than 7 seeds each" in remark for remark in table.remarks)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_under_six_seeds_the_table_speaks_of_no_significance(tmp_path: Path, make_run, count: int) -> None:
+    for recipe, acc in (("a", 0.9), ("b", 0.5)):
+        _seeds(make_run, recipe, acc, count)
+    table = _table(tmp_path)
+    assert not any(cell.rank for row in table.models for cell in row.cells)
+    assert "No test of significance: that takes 6 seeds of each of two rows." in table.remarks
+    assert not any("istinguishable" in remark for remark in table.remarks)
+
+
+def test_the_front_is_marked_and_named(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.9, "fid": 30.0, "l1_cycle": 0.02})
+    make_run(recipe="b", scores={"acc": 0.8, "fid": 40.0, "l1_cycle": 0.03})
+    make_run(recipe="copier", scores={"acc": 0.05, "fid": 9.0, "l1_cycle": 0.0})
+    table = _table(tmp_path)
+    assert [row.label for row in table.models if row.on_front] == ["a"]
+    assert any("Pareto front of FID, acc and L1 cycle, by means" in remark for remark in table.remarks)
+    assert "Not on the front: copier (does not beat no-edit in acc)." in table.remarks
+
+
+def test_a_run_that_did_not_end_as_meant_is_neither_tested_nor_on_the_front(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.99, "fid": 1.0}, status="diverged")
+    for recipe in "bc":
+        make_run(recipe=recipe)
+    table = _table(tmp_path)
+    assert "a (diverged)" not in table.statistics.rankings["acc"].order
+    assert [row.label for row in table.models if row.on_front] == ["b", "c"]
+
+
+def test_metrics_that_discriminate_nothing_rank_nothing(tmp_path: Path, make_run) -> None:
+    for recipe in "ab":
+        make_run(recipe=recipe, scores={"acc": 0.01})
+    statistics = _table(tmp_path).statistics
+    assert "acc" not in statistics.rankings and statistics.pareto is not None
+    assert statistics.pareto.metrics == ("fid", "l1_cycle")
+
+
+def test_the_frames_have_ranks_pairs_and_front(tmp_path: Path, make_run) -> None:
+    _seeds(make_run, "a", 0.9, fid=30.0)
+    _seeds(make_run, "b", 0.5)
+    tables = [_table(tmp_path)]
+    row = to_frame(tables).query("label == 'b' and metric == 'acc'").iloc[0]
+    assert (row["rank_low"], row["rank_high"], row["ties"], row["pareto"]) == (2, 2, "B", False)
+    pairs = pairs_frame(tables)
+    pair = pairs.query("metric == 'acc'").iloc[0]
+    assert (pair["better"], pair["worse"], pair["n_better"], pair["distinguishable"]) == ("a", "b", 6, True)
+    assert pair["p"] == pair["p_holm"] == pair["smallest_p"] == pytest.approx(2 / 924)
+    assert pairs.query("metric == 'l1_cycle'").iloc[0]["p"] == 1.0
