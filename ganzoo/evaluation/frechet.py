@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
 from ganzoo.errors import GanzooError
@@ -61,7 +62,7 @@ def _short_factor(scaled: Tensor) -> Tensor:
     """At most as many rows as columns, with the same products between columns."""
     if len(scaled) <= scaled.shape[1]:
         return scaled
-    root, failed = torch.linalg.cholesky_ex(scaled.T @ scaled, upper=True)
+    root, failed = torch.linalg.cholesky_ex(_upper_gram(scaled.T), upper=True)
     pivots = root.diagonal().abs()
     if int(failed) or bool(pivots.min() < _SMALLEST_PIVOT * pivots.max()):  # a feature that is constant, or copies another
         root = torch.linalg.qr(scaled, mode="r").R
@@ -99,7 +100,12 @@ def frechet_distance(first: Tensor | Gaussian, second: Tensor | Gaussian) -> flo
 def _quick_nuclear_norm(matrix: Tensor) -> tuple[float, float]:
     """The nuclear norm by the eigenvalues of the square, and its error: squaring costs small values half of their digits."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    squares = torch.linalg.eigvalsh(wide @ wide.T).clamp_min(0.0)
+    squares = torch.linalg.eigvalsh(_upper_gram(wide), UPLO="U").clamp_min(0.0)
     uncertain = _ROUNDING * squares.max()
     error = uncertain / (2 * (squares + uncertain).sqrt())
     return float(squares.sqrt().sum()), float(error.sum())
+
+
+def _upper_gram(matrix: Tensor) -> Tensor:
+    """The upper triangle of ``matrix matrixᵀ``, float64, in half the time of a whole product; zeros below it."""
+    return torch.from_numpy(dsyrk(1.0, matrix.numpy()))

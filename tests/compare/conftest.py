@@ -63,7 +63,8 @@ def _metrics(changes: dict[str, Any]) -> MetricsFile:
     return MetricsFile(
         protocol=changes.get("protocol", PROTOCOL), fingerprint=changes.get("eval", "e" * 64), reasons=changes.get("reasons", {}),
         metrics=SCORES | changes.get("scores", {}), intervals=changes.get("intervals", {}),
-        controls=changes.get("controls", CONTROLS), confusion=Confusion(class_names=CLASSES, counts=confused), info=INFO | changes.get("info", {}),
+        controls=changes.get("controls", CONTROLS), confusion=Confusion(class_names=CLASSES, counts=confused),
+        info=INFO | changes.get("info", {}),
         judge_note=changes.get("judge_note"), sources=100, translations=300, scored=scored_at,
     )  # fmt: skip
 

@@ -48,6 +48,19 @@ def test_features_of_fixed_images_are_kept_on_disk_by_content() -> None:
     assert (other.batches, second.batches) == ([10], [10])
 
 
+def test_precision_counts_and_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    everything, backbone = torch.arange(10), Mean()
+    for precision in ("32", "bf16"):
+        FeatureStore(backbone, Pool(IMAGES, fixed=True), precision=precision).get(everything)
+    assert backbone.batches == [10, 10]
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:-7])
+    for _ in range(2):
+        assert FeatureStore(backbone, Pool(IMAGES, fixed=True)).get(everything)[7].tolist() == [7, 7]
+    assert backbone.batches == [10, 10, 10]
+    assert {file.suffix for file in tmp_path.iterdir()} == {".safetensors"}
+
+
 @pytest.mark.parametrize(("fixed", "cache"), [(False, True), (True, False)])
 def test_generated_faces_are_not_kept(fixed: bool, cache: bool, tmp_path: Path) -> None:
     FeatureStore(Mean(), Pool(IMAGES, fixed=fixed), cache=cache).get(torch.arange(10))

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganzoo.errors import GanzooError
-from ganzoo.evaluation.frechet import frechet_distance
+from ganzoo.evaluation.frechet import fit_gaussian, frechet_distance
 
 
 def _features(rows: int, width: int, seed: int) -> Tensor:
@@ -67,6 +67,30 @@ def test_full_rank_agrees_with_torchmetrics() -> None:
 def test_below_full_rank_agrees_with_the_nuclear_norm(rows: int, others: int) -> None:
     first, second = _features(rows, 64, 3), _features(others, 64, 4)
     assert frechet_distance(first, second) == pytest.approx(_by_svd(first, second), rel=1e-6)
+
+
+@pytest.mark.parametrize("steepness", [0, 1, 3])
+@pytest.mark.parametrize("rows", [40, 95, 97, 300])
+def test_close_sets_of_steep_spectra_and_with_copies_agree_with_singular_values(rows: int, steepness: int) -> None:
+    """Where eigenvalues of squares keep half of the digits and a small distance is the rest of large sums."""
+    scales = torch.arange(1, 97, dtype=torch.float64) ** -steepness
+    first = torch.randn(rows, 96, generator=torch.Generator().manual_seed(13), dtype=torch.float64) * scales
+    copies = torch.cat([first[: rows // 2], first[: rows - rows // 2]])
+    for one in (first, copies):
+        near = one + 0.01 * one.std() * _features(rows, 96, 14) / 10
+        assert frechet_distance(one, near) == pytest.approx(_by_svd(one, near), rel=1e-6)
+
+
+def test_half_precision_features_are_measured_in_float64() -> None:
+    first, second = _features(60, 8, 15).half(), _features(60, 8, 16).half()
+    assert frechet_distance(first, second) == pytest.approx(frechet_distance(first.double(), second.double()), rel=1e-12)
+
+
+def test_a_fitted_gaussian_serves_for_its_features() -> None:
+    first, second = _features(50, 12, 17), _features(9, 12, 18)
+    fitted = fit_gaussian(first)
+    torch.testing.assert_close(fitted.factor.T @ fitted.factor, first.T.cov())
+    assert frechet_distance(fitted, fit_gaussian(second)) == frechet_distance(first, second)
 
 
 def test_a_constant_feature_does_not_break_the_full_rank_form() -> None:
