@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import ganzoo.compare.report as report
-from ganzoo.cli import app
+from ganzoo.cli import app, main
 from ganzoo.compare.collect import collect
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.compare.report import pictures, render, write_report
@@ -263,14 +263,16 @@ def test_figures_can_be_had_beside_the_page(tmp_path: Path, make_run) -> None:
     assert tmp_path / "page.html" in found.files and any(file.suffix == ".png" for file in found.files)
 
 
-def test_a_place_that_cannot_be_written_is_one_line_and_exit_code_2(tmp_path: Path, make_run) -> None:
+def test_a_place_that_cannot_be_written_is_one_line_and_exit_code_2(tmp_path: Path, make_run, monkeypatch, capsys) -> None:
     make_run()
     (tmp_path / "taken").write_text("a file")
     for place in (tmp_path / "taken" / "page.html", tmp_path):
-        command = [sys.executable, "-m", "ganzoo", "compare", str(tmp_path), "--html", str(place)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 2 and done.stderr.count("\n") == 1
-        assert f"Cannot write the page to {place}" in done.stderr and "--html" in done.stderr
+        monkeypatch.setattr(sys, "argv", ["ganzoo", "compare", str(tmp_path), "--html", str(place)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr().err
+        assert end.value.code == 2 and said.count("\n") == 1
+        assert f"Cannot write the page to {place}" in said and "--html" in said
 
 
 def test_writing_fails_with_the_reason(tmp_path: Path, make_run) -> None:
