@@ -277,6 +277,7 @@ METRICS: Registry[type[Metric]] = Registry(
         "fid_infinity": "ganzoo.evaluation.distribution",
         "kid": "ganzoo.evaluation.distribution",
         "fd_judge": "ganzoo.evaluation.distribution",
+        "intra_fd_judge": "ganzoo.evaluation.distribution",
         "fd_judge_infinity": "ganzoo.evaluation.distribution",
         "kd_judge": "ganzoo.evaluation.distribution",
         "fd_dinov2": "ganzoo.evaluation.distribution",

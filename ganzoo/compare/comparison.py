@@ -78,8 +78,9 @@ def compare_runs(
         GanzooError: No run in ``results``, or ``out`` or ``html`` cannot be written.
     """
     collection = collect(results)
-    tables = tuple(build_table(group, all_metrics=all_metrics) for group in collection.groups)
-    summary = to_frame(build_table(group, all_metrics=True) for group in collection.groups)
+    full = tuple(build_table(group, all_metrics=True) for group in collection.groups)
+    summary = to_frame(full)
+    tables = full if all_metrics else tuple(build_table(table.group, statistics=table.statistics) for table in full)
     folder = out if out is not None else results / FOLDER
     try:
         drawn, notes = _draw_all(tables, folder) if figures else ([], [])

@@ -16,7 +16,7 @@ from ganzoo.runs.schema import Confusion, MetricInfo, MetricsFile, RunInfo
 SHORT = 8
 """Characters of a fingerprint that are shown."""
 METRIC_ORDER = (
-    "fid", "fd_judge", "acc", "l1_cycle", "l1_self", "l1_edit", "l1_paired", "diversity",
+    "fid", "fd_judge", "intra_fd_judge", "acc", "l1_cycle", "l1_self", "l1_edit", "l1_paired", "diversity",
     "fid_infinity", "kid", "fd_judge_infinity", "kd_judge", "fd_dinov2", "precision", "recall", "density", "coverage",
 )  # fmt: skip
 

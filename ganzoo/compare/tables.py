@@ -98,12 +98,13 @@ class Table:
     statistics: Statistics
 
 
-def build_table(group: Group, *, all_metrics: bool = False) -> Table:
+def build_table(group: Group, *, all_metrics: bool = False, statistics: Statistics | None = None) -> Table:
     """Aggregates the runs of one group over their seeds.
 
     Args:
         group: Runs of one data set and protocol.
         all_metrics: Whether metrics that are no headlines have columns as well.
+        statistics: Those of the group, where they are known already.
 
     Returns:
         The table; means over seeds with min–max, the best of every ranked metric marked (ties at the shown precision alike).
@@ -119,7 +120,7 @@ def build_table(group: Group, *, all_metrics: bool = False) -> Table:
     silent = [f"{plain(column.info.label)} ({column.info.beats})" for column in columns if not column.discriminating]
     if silent:
         marks.append((NOT_DISCRIMINATING, f"Not discriminating here, no model beats the control: {', '.join(silent)}."))
-    statistics = _statistics(columns, models, controls)
+    statistics = statistics or _statistics(columns, models, controls)
     models = _with_ranks(columns, _with_best(columns, models), statistics)
     has_best = any(cell.best for row in models for cell in row.cells)
     title = f"{group.data} · protocol {group.protocol[:SHORT]}"

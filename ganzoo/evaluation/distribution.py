@@ -7,6 +7,7 @@ training faces, and read the cached features of one backbone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -94,7 +95,24 @@ class FdJudge(FrechetMetric):
     backbone = "judge"
     per_class = True
     needs = frozenset({"faces", "features:judge"})
-    info = MetricInfo(label="FD judge", direction="lower", ranked=True, beats="no-edit", unit=_SQUARED, aspect="distribution")
+    info = MetricInfo(label="FD judge", direction="lower", ranked=True, unit=_SQUARED, aspect="distribution")
+
+
+@METRICS.register("intra_fd_judge")
+class IntraFdJudge(FrechetMetric):
+    """Mean over the targets of ``fd_judge`` within each (intra FID of Miyato and Koyama, arXiv 1802.05637, section 4).
+
+    Sources as they are look real and lie far from the faces that show the wanted expression: ``fd_judge`` cannot tell that.
+    """
+
+    backbone = "judge"
+    per_class = True
+    needs = frozenset({"faces", "features:judge"})
+    info = MetricInfo(label="intra-FD judge", direction="lower", ranked=True, beats="no-edit", unit=_SQUARED)
+
+    def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
+        by_class = {label: self._distance(context, row, label) for label in self.labels(context)}
+        return MetricResult(fmean(by_class.values()), per_class=by_class)
 
 
 @METRICS.register("fd_dinov2")

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -53,6 +54,17 @@ def test_per_class_values_see_the_wrong_expression(toy: Dataset, judges: Any, ma
     copy = evaluate(make_translator(0), toy, judges, SETTINGS).metrics.per_class["fd_judge"]
     assert set(true) == {"angry", "happy", "sad"}
     assert all(copy[name] > 2 * true[name] for name in true)  # type: ignore[operator]  # never None here
+
+
+def test_within_classes_a_copy_is_no_better_than_no_edit_and_the_truth_is(
+    toy: Dataset, judges: Any, make_translator: Any
+) -> None:
+    true = evaluate(make_translator(1), toy, judges, SETTINGS).metrics
+    copy = evaluate(make_translator(0), toy, judges, SETTINGS).metrics
+    floor = true.controls["no-edit"]["intra_fd_judge"]
+    assert copy.metrics["intra_fd_judge"] == pytest.approx(floor)
+    assert true.metrics["intra_fd_judge"] == pytest.approx(np.mean([*true.per_class["fd_judge"].values()]))
+    assert true.metrics["intra_fd_judge"] < 0.5 * floor  # type: ignore[operator]  # never None here: the line would raise
 
 
 def test_value_is_the_distance_of_the_judges_features(toy: Dataset, judges: Any, make_translator: Any) -> None:
