@@ -130,8 +130,8 @@ def _write_tables(
     pictures = [(title, png.name) for title, (png, _) in drawn]
     texts = {
         "runs.csv": collection.frame.to_csv(index=False, lineterminator="\n"),
-        "pairs.csv": pairs_frame(tables).to_csv(index=False, lineterminator="\n"),
         "comparison.csv": summary.to_csv(index=False, lineterminator="\n"),
+        "pairs.csv": pairs_frame(tables).to_csv(index=False, lineterminator="\n"),
         "comparison.md": to_markdown(tables, collection.problems, pictures),
         "comparison.tex": to_latex(tables),
     }
