@@ -93,7 +93,7 @@ def sample_grids() -> Callable[[RunFolder], None]:
     """Gives a run pictures of eight faces at three times: source, four targets, cycle."""
 
     def add(folder: RunFolder) -> None:
-        folder.samples.mkdir()
+        folder.samples.mkdir(exist_ok=True)
         for at in range(3):
             size = (6 * SAMPLE_CELL_PX, SAMPLE_HEADER_PX + 8 * SAMPLE_CELL_PX)
             Image.new("RGB", size, (40 * at,) * 3).save(folder.samples / f"images_{at * 100:09d}.png")
