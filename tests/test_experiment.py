@@ -56,7 +56,8 @@ def test_a_run_leaves_everything_behind(finished: RunResult) -> None:
     assert finished.info.status == "finished"
     for path in (place.config, place.info, place.metrics, place.history, place.per_image, place.gallery, place.generator):
         assert path.is_file(), path
-    pictures = sorted(file.name for file in place.samples.iterdir())
+    assert place.edit_locality.is_file()
+    pictures = sorted(file.name for file in place.samples.glob("*.png"))
     assert pictures[0] == "images_000000000.png" and "images_000000160.png" in pictures and "timeline.png" in pictures
     assert not [file for file in finished.folder.rglob(".*") if file.name != ".lock"]
 

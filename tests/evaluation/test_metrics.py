@@ -117,7 +117,7 @@ def test_an_unknown_metric_is_refused(toy: Dataset, judges: Any, make_translator
 
 
 def test_every_builtin_metric_says_what_it_is() -> None:
-    known = {"faces", "translations", "sources", "selfs", "cycles", "variants", "counterfactuals", "votes"}
+    known = {"faces", "translations", "sources", "selfs", "cycles", "passages", "variants", "counterfactuals", "votes"}
     for name in METRICS.names():
         metric = METRICS.get(name)()
         assert metric.info.label
