@@ -25,7 +25,7 @@ from ganzoo.evaluation.judge_networks import JudgeNetwork, build_network, normal
 Log = Callable[[str], None]
 
 ARCHITECTURE, SCALE, FEATURE_SIZE = "parallel", 0.25, 64
-DEFAULT_STEPS, PEOPLE = 1000, 64
+DEFAULT_STEPS, PEOPLE = 2000, 64
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP, TEMPERATURE = 4e-3, 1e-4, 0.1, 0.1
 TRIAL_PEOPLE = 2000
 _WEIGHTS = "network.safetensors"
