@@ -76,6 +76,7 @@ def _read_back(command: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunC
         return SimpleNamespace(info=SimpleNamespace(status="finished"), metrics=None, folder=Path())
 
     monkeypatch.setattr("ganzoo.experiment.run", take)
+    monkeypatch.setattr("ganzoo.compare.comparison.show_run", lambda folder, console: None)
     words = shlex.split(command)
     assert words[:2] == ["ganzoo", "run"]
     done = CliRunner().invoke(app, words[1:], catch_exceptions=False)
