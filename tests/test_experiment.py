@@ -81,7 +81,7 @@ def test_scores_and_controls(finished: RunResult) -> None:
     assert metrics.controls["no-edit"]["acc"] == pytest.approx(0, abs=0.05)
     assert metrics.controls["real"]["acc"] == pytest.approx(1, abs=0.05)
     assert metrics.controls["oracle"]["l1_paired"] == 0
-    assert metrics.sources == 300 and metrics.translations == 900
+    assert metrics.sources == 200 and metrics.translations == 600
 
 
 def test_per_image_scores_recompute_the_table(finished: RunResult) -> None:
