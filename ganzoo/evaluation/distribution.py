@@ -54,6 +54,10 @@ def _real_gaussian(context: EvaluationContext, backbone: str, label: int | None)
     return fit_gaussian(_real(context, backbone, label))
 
 
+def _frechet_distance(context: EvaluationContext, backbone: str, row: Row, label: int | None) -> float:
+    return frechet_distance(_seen(context, backbone, row, label), context.once(_real_gaussian, backbone, label))
+
+
 def _real_mean_kernel(context: EvaluationContext, backbone: str, label: int | None) -> float:
     return mean_kernel(_real(context, backbone, label))
 
@@ -72,8 +76,7 @@ class FrechetMetric(DistributionMetric):
         return MetricResult(self._distance(context, row), per_class=by_class)
 
     def _distance(self, context: EvaluationContext, row: Row, label: int | None = None) -> float:
-        real = context.once(_real_gaussian, self.backbone, label)
-        return frechet_distance(_seen(context, self.backbone, row, label), real)
+        return context.once(_frechet_distance, self.backbone, row, label)
 
 
 @METRICS.register("fid")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class StepProfile:
         seconds: Time of a window without the profiler, median.
         images: Images of the window.
         shares: Phase (or ``outside phases``) -> part -> share of the window's time, such as ``forward generator``,
-            ``backward discriminator``, ``terms`` (their own arithmetic), ``optimizer``; all together they are 1.
+            ``backward discriminator``, ``forward terms`` (their own arithmetic), ``optimizer``; all together they are 1.
         terms: Term, as in the history -> share of its forward pass; the first that asks for a product pays for it.
         operators: Operator -> share, most expensive first.
         flops: Floating-point operations of the window; a multiply-accumulate counts as two.
@@ -221,7 +221,7 @@ class _Costs:
             for event in self._events
             if event.sequence_nr >= 0 and not event.name.startswith(_BACKWARD) and (network := self._above(event, _NETWORK))
         }
-        self._phase_ends = self._find_phases()
+        self._phases = self._find_phases()
         self._total = sum(map(self._own_time, self._events)) or 1.0
 
     def by_phase(self) -> dict[str, dict[str, float]]:
@@ -233,19 +233,19 @@ class _Costs:
 
     def by_term(self) -> dict[str, float]:
         """See :class:`StepProfile`."""
-        shares: Counter[str] = Counter()
+        shares: dict[str, float] = defaultdict(float)
         for event in self._events:
             if term := self._above(event, _TERM):
-                shares[term] += self._own_time(event) / self._total  # type: ignore[assignment]
+                shares[term] += self._own_time(event) / self._total
         return dict(shares)
 
     def by_operator(self) -> dict[str, float]:
         """See :class:`StepProfile`."""
-        shares: Counter[str] = Counter()
+        shares: dict[str, float] = defaultdict(float)
         for event in self._events:
             if not event.name.startswith(("ganzoo ", _BACKWARD)):
-                shares[event.name] += self._own_time(event) / self._total  # type: ignore[assignment]
-        return dict(shares.most_common())
+                shares[event.name] += self._own_time(event) / self._total
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
     def _own_time(self, event: FunctionEvent) -> float:
         if self._on_accelerator:
@@ -286,7 +286,7 @@ class _Costs:
 
     def _phase(self, event: FunctionEvent) -> str:
         middle = (event.time_range.start + event.time_range.end) / 2
-        return next((label for began, ended, label in self._phase_ends if began <= middle <= ended), OUTSIDE)
+        return next((label for began, ended, label in self._phases if began <= middle <= ended), OUTSIDE)
 
 
 def _upwards(event: FunctionEvent) -> Iterator[FunctionEvent]:
