@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.base import Dataset
-from ganzoo.errors import in_one_line
+from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.evaluation.backbones import Judges
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.controls import ModelRow, control_rows
@@ -109,13 +109,26 @@ def _compute(context: EvaluationContext, row: Row, metrics: Mapping[str, Metric]
 def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric) -> MetricResult | str:
     try:
         reason = metric.applicable(context, row)
-        return metric.compute(context, row) if reason is None else reason
+        if reason is not None:
+            return reason
+        result = metric.compute(context, row)
+        if row.name == MODEL:
+            _check_columns(context, result)
+        return result
     except NotAvailable as reason:
         return str(reason)
     except (Exception, SystemExit) as error:  # another package's mistake must not cost the run its other scores
         if METRICS.origin(name) == "ganzoo":
             raise
         return f"failed: {in_one_line(error)}"
+
+
+def _check_columns(context: EvaluationContext, result: MetricResult) -> None:
+    """Refuses columns that do not fit the table of faces."""
+    for columns, size in ((result.per_pair, len(context.grid)), (result.per_source, len(context.source_index))):
+        for name, values in columns.items():
+            if len(values) != size:
+                raise GanzooError(f"column '{name}' has {len(values)} entries where {size} faces are scored")
 
 
 def _scores(

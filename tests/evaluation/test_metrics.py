@@ -34,6 +34,13 @@ class Brightness(Metric):
         return {"gamma": 1.0}
 
 
+class Short(Brightness):
+    """Gives a column of too few faces."""
+
+    def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
+        return MetricResult(0.5, per_pair={"short": row.faces.images[:3, 0, 0, 0]})
+
+
 class Failing(Brightness):
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         raise ZeroDivisionError("oh")
@@ -79,6 +86,15 @@ def test_a_metric_from_elsewhere_is_computed_on_every_row(toy: Dataset, judges: 
     assert metrics.details["brightness_max"] == grid.brightness.max()
     assert metrics.info["brightness"].label == "brightness"
     assert metrics.protocol["metrics"]["brightness"] == {"version": 3, "parameters": {"gamma": 1.0}}
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_column_of_wrong_length_costs_only_its_metric(toy: Dataset, judges: Any, make_translator: Any) -> None:
+    METRICS.add("short", Short, "elsewhere")
+    evaluation = evaluate(make_translator(0), toy, judges, SETTINGS)
+    assert evaluation.metrics.metrics["short"] is None and evaluation.metrics.metrics["acc"] is not None
+    assert "column 'short' has 3 entries" in evaluation.metrics.reasons["short"]
+    assert "short" not in evaluation.per_image
 
 
 @pytest.mark.usefixtures("plugins")
