@@ -425,8 +425,16 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 def _in_words(location: tuple[int | str, ...], kind: str, message: str, known_keys: Iterable[str]) -> str:
     where = ".".join(str(part) for part in location)
     if kind == "extra_forbidden":
-        return f"unknown key '{where}'.{did_you_mean(str(location[-1]), known_keys)}"
+        key, known = str(location[-1]), [*known_keys]
+        if key in known:
+            return f"unknown key '{where}': '{key}' belongs to {' or '.join(_owners(key))}."
+        return f"unknown key '{where}'.{did_you_mean(key, known)}"
     return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
 
 
-_KNOWN_KEYS = [key for model in (RunConfig, Recipe, Stage, Phase, Term, Schedule, Optimizer) for key in model.model_fields]
+_RECORDS: tuple[type[BaseModel], ...] = (RunConfig, Recipe, Stage, Phase, Term, Schedule, Optimizer)
+_KNOWN_KEYS = [key for model in _RECORDS for key in model.model_fields]
+
+
+def _owners(key: str) -> list[str]:
+    return [f"'{model.__name__.lower()}'" for model in _RECORDS if key in model.model_fields]

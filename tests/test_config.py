@@ -293,6 +293,8 @@ def test_changes_apply_in_order_and_on_top_of_a_preset() -> None:
         ("generator", "--set takes key=value, not 'generator'"),
         ("=3", "--set takes key=value, not '=3'"),
         ("batchsize=3", r"unknown key 'batchsize'\. Did you mean 'batch_size'\?"),
+        ("lr=3e-4", r"unknown key 'lr': 'lr' belongs to 'optimizer'\."),
+        ("weight=2", r"unknown key 'weight': 'weight' belongs to 'term'\."),
         ("generater.width=3", r"there is no 'generater'\. Did you mean 'generator'\?"),
         ("terms.cicle.weight=3", r"no phase has a term 'cicle'\. Did you mean 'cycle'\?"),
         ("stages.1.epochs=3", r"--set stages\.1\.epochs: there is no '1'"),

@@ -12,7 +12,7 @@ from ganzoo.runs.schema import MetricInfo
 FRONT = "◆"
 """Marks rows on the Pareto front."""
 LONGEST_LIST = 4
-"""Differences of settings, or pairs of rows, that a remark names."""
+"""Differences of settings, rows or pairs of them that a remark names."""
 
 
 def remarks(group: Group, statistics: Statistics, *, has_best: bool) -> list[str]:
@@ -69,9 +69,7 @@ def _significance(rankings: Iterable[MetricRanking], info: Mapping[str, MetricIn
     for ranking in tested:
         alike = [pair for pair in ranking.neighbours if not pair.distinguishable]
         if alike:
-            more = f"; and {len(alike) - LONGEST_LIST} more" if len(alike) > LONGEST_LIST else ""
-            listed = "; ".join(_in_words(pair) for pair in alike[:LONGEST_LIST])
-            yield f"Not distinguishable in {plain(info[ranking.metric].label)}: {listed}{more}."
+            yield f"Not distinguishable in {plain(info[ranking.metric].label)}: {_listed([_in_words(pair) for pair in alike])}."
 
 
 def _method(rankings: Sequence[MetricRanking], pairs: int) -> str:
@@ -105,7 +103,7 @@ def _front(pareto: ParetoFront, info: Mapping[str, MetricInfo]) -> Iterator[str]
         "in one." + ("" if pareto.rows else " No row is on it.")
     )
     if pareto.left_out:
-        yield "Not on the front: " + "; ".join(f"{label} ({plain(why)})" for label, why in pareto.left_out.items()) + "."
+        yield f"Not on the front: {_listed([f'{label} ({plain(why)})' for label, why in pareto.left_out.items()])}."
 
 
 def _variants(group: Group) -> Iterable[str]:
@@ -119,5 +117,10 @@ def _variants(group: Group) -> Iterable[str]:
         told.add(run.info.fingerprint)
         changes = recipe_differences(first, run)
         if changes:
-            more = f"; and {len(changes) - LONGEST_LIST} more" if len(changes) > LONGEST_LIST else ""
-            yield f"{run.label} is not {first.label}: {'; '.join(changes[:LONGEST_LIST])}{more}."
+            yield f"{run.label} is not {first.label}: {_listed(changes)}."
+
+
+def _listed(items: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = [f"and {len(items) - LONGEST_LIST} more"] if len(items) > LONGEST_LIST else []
+    return "; ".join([*items[:LONGEST_LIST], *more])

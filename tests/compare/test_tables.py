@@ -212,6 +212,14 @@ def test_the_front_is_marked_and_named(tmp_path: Path, make_run) -> None:
     assert "Not on the front: copier (does not beat no-edit in acc)." in table.remarks
 
 
+def test_a_long_list_of_rows_that_are_not_on_the_front_is_cut(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.9})
+    for number in range(6):
+        make_run(recipe=f"copier{number}", scores={"acc": 0.05})
+    (said,) = (remark for remark in _table(tmp_path).remarks if remark.startswith("Not on the front"))
+    assert said.count("does not beat") == 4 and said.endswith("; and 2 more.")
+
+
 def test_a_run_that_did_not_end_as_meant_is_neither_tested_nor_on_the_front(tmp_path: Path, make_run) -> None:
     make_run(recipe="a", scores={"acc": 0.99, "fid": 1.0}, status="diverged")
     for recipe in "bc":
