@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -153,6 +153,10 @@ def with_changes(recipe: Recipe, changes: list[str]) -> Recipe:
     return parse_recipe(_changed(recipe.model_dump(mode="json"), changes), "--set") if changes else recipe
 
 
+_ALWAYS_DUE: Mapping[str, tuple[float, str]] = {"every": (1, "runs on every batch"), "start": (0, "runs from the first batch")}
+"""Key of a phase -> its value where the phase is always due, and that in words."""
+
+
 def _changed(record: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
     for change in changes:
         key, equals, text = change.partition("=")
@@ -176,11 +180,12 @@ def _places(record: dict[str, Any], parts: list[str], key: str) -> list[tuple[An
 
 
 def _phases_with(parts: list[str], phases: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """The phases a key speaks of: those that have the term, or that do not run on every batch anyway."""
-    if parts[0] == "every":
-        found = [phase for phase in phases if phase["every"] > 1]
+    """The phases a key speaks of: those that have the term, or that are not due on every batch, or not from the first, anyway."""
+    if parts[0] in _ALWAYS_DUE:
+        ordinary, what = _ALWAYS_DUE[parts[0]]
+        found = [phase for phase in phases if phase[parts[0]] > ordinary]
         if not found:
-            raise GanzooError(f"--set {key}: every phase runs on every batch; say which one: stages.0.phases.1.every=5.")
+            raise GanzooError(f"--set {key}: every phase {what}; say which one: stages.0.phases.1.{parts[0]}=…")
         return found
     if parts[0] != "terms" or len(parts) == 1:
         return phases

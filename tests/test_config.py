@@ -319,6 +319,13 @@ def test_every_alone_needs_a_phase_that_skips_batches() -> None:
         _set("every=5", recipe="dcgan")
 
 
+def test_start_moves_the_phases_that_start_late() -> None:
+    stage = resolve_recipe("stargan", _quick(), ["start=0.25"]).stages[0]
+    assert [phase.start for phase in stage.phases] == [0, 0.25]
+    with pytest.raises(GanzooError, match=r"every phase runs from the first batch; say which one: stages\.0\.phases\.1\.start"):
+        _set("start=0.25")
+
+
 def test_epochs_are_shared_by_the_stages() -> None:
     record = _record()
     record["stages"] = [record["stages"][0], {**record["stages"][0], "epochs": 6}]
