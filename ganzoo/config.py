@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -385,8 +386,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return record
 
 
-def validated(model: type[Model], record: Any, source: str, known_keys: Iterable[str] = ()) -> Model:
-    """Builds a record, or says in words all that is wrong with it; ``known_keys`` may be meant by unknown ones.
+def validated(model: type[Model], record: Any, source: str, records: Sequence[type[BaseModel]] = ()) -> Model:
+    """Builds a record, or says in words all that is wrong with it; keys of ``records`` may be meant by unknown ones.
 
     Raises:
         GanzooError: An unknown key or a value of the wrong kind.
@@ -396,8 +397,7 @@ def validated(model: type[Model], record: Any, source: str, known_keys: Iterable
     except ValidationError as error:
         # A list with a wrong item is also reported as too short, which it is not.
         found = [problem for problem in error.errors() if problem["type"] != "too_short" or not problem["input"]]
-        known = [*known_keys] or _KNOWN_KEYS
-        problems = [_in_words(problem["loc"], problem["type"], problem["msg"], known) for problem in found]
+        problems = [_in_words(problem["loc"], problem["type"], problem["msg"], records or _RECORDS) for problem in found]
         text = "; ".join(problems)
         raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
     numbers = dict(_numbers(built.model_dump()))
@@ -422,19 +422,18 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(item, f"{place}.{key}" if place else str(key))
 
 
-def _in_words(location: tuple[int | str, ...], kind: str, message: str, known_keys: Iterable[str]) -> str:
+def _in_words(location: tuple[int | str, ...], kind: str, message: str, records: Sequence[type[BaseModel]]) -> str:
     where = ".".join(str(part) for part in location)
     if kind == "extra_forbidden":
-        key, known = str(location[-1]), [*known_keys]
-        if key in known:
-            return f"unknown key '{where}': '{key}' belongs to {' or '.join(_owners(key))}."
-        return f"unknown key '{where}'.{did_you_mean(key, known)}"
+        key, keys_of = str(location[-1]), {model.__name__: _keys(model) for model in records}
+        if owners := [re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower() for name, keys in keys_of.items() if key in keys]:
+            return f"unknown key '{where}': '{key}' belongs to {' or '.join(owners)}."
+        return f"unknown key '{where}'.{did_you_mean(key, [known for keys in keys_of.values() for known in keys])}"
     return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
 
 
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
 _RECORDS: tuple[type[BaseModel], ...] = (RunConfig, Recipe, Stage, Phase, Term, Schedule, Optimizer)
-_KNOWN_KEYS = [key for model in _RECORDS for key in model.model_fields]
-
-
-def _owners(key: str) -> list[str]:
-    return [f"'{model.__name__.lower()}'" for model in _RECORDS if key in model.model_fields]

@@ -129,7 +129,7 @@ def load_suite(path: Path) -> Suite:
     """
     if not path.is_file():
         raise GanzooError(f"There is no suite {path}. A suite is a YAML file, such as benchmarks/synth4.yaml.")
-    return validated(Suite, read_yaml(path), str(path), _KNOWN_KEYS)
+    return validated(Suite, read_yaml(path), str(path), (Suite, Entry))
 
 
 def experiments(suite: Suite, folder: Path) -> Iterator[Experiment]:
@@ -152,6 +152,3 @@ def experiments(suite: Suite, folder: Path) -> Iterator[Experiment]:
 def _beside(recipe: str, folder: Path) -> str:
     file = folder / recipe
     return str(file) if file.suffix in (".yaml", ".yml") and file.is_file() else recipe
-
-
-_KNOWN_KEYS = [field.alias or name for model in (Suite, Entry) for name, field in model.model_fields.items()]
