@@ -116,19 +116,18 @@ class Adversarial:
         return frozenset({"scores", self.image})
 
     def __call__(self, context: StepContext) -> Tensor:
-        generated = context.scores(self.image).scores.float()
+        if self.form is not None and context.side == "generator":
+            return self.form.generator(context.scores(self.image).scores.float()).mean()
+        real, generated = (output.scores.float() for output in context.real_and_generated_scores(self.image))
         if self.form is None:
-            return self._compared(context, generated)
-        if context.side == "generator":
-            return self.form.generator(generated).mean()
-        real = context.scores("real").scores.float()
+            return self._compared(context, real, generated)
         return self.form.real(real).mean() + self.fake_weight * self.form.fake(generated).mean()
 
-    def _compared(self, context: StepContext, generated: Tensor) -> Tensor:
+    def _compared(self, context: StepContext, real: Tensor, generated: Tensor) -> Tensor:
         assert self.relativistic is not None
         labels = context.target_labels if self.image in ("fake", "sample") else context.source_labels
         fake = _in_order_of_class(generated, labels)
-        real = _in_order_of_class(context.scores("real").scores.float(), context.source_labels)
+        real = _in_order_of_class(real, context.source_labels)
         preferred, other = (fake, real) if context.side == "generator" else (real, fake)
         return self.relativistic(preferred, other).mean()
 

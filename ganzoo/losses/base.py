@@ -111,6 +111,10 @@ class StepContext(Protocol):
         """
         ...
 
+    def real_and_generated_scores(self, of: Generated) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        """:meth:`scores` of the real images and of generated ones, from one pass where the discriminator judges one by one."""
+        ...
+
     def features(self, of: Generated | Literal["real"]) -> tuple[Tensor, ...]:
         """What the discriminator's layers, but for the first, are fed with as it judges ``of``: float ``(N, ...)`` each."""
         ...

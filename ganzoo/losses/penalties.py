@@ -125,7 +125,7 @@ class LeCam(nn.Module):
 
     def forward(self, context: StepContext) -> Tensor:
         """The value for the batch; the averages move on."""
-        real, fake = (context.scores(of).scores.float() for of in ("real", "fake"))
+        real, fake = (output.scores.float() for output in context.real_and_generated_scores("fake"))
         self._take_in(real, fake)
         real_average, fake_average = self.averages.clone()
         return relu(real - fake_average).square().mean() + relu(real_average - fake).square().mean()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, bmm, nn
 from torch.nn.functional import fold, group_norm
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -60,8 +60,9 @@ class HeadConv2d(nn.Conv2d):
         by_product = self.out_channels == 1 and features.is_cpu and not torch.is_autocast_enabled("cpu")
         if not by_product:
             return super().forward(features)
-        taps = self.weight.flip(2, 3).flatten(2)[0].T  # (kernel * kernel, inputs)
-        moved: Tensor = fold(taps @ features.flatten(2), features.shape[2:], self.kernel_size, padding=self.kernel_size[0] // 2)
+        taps = self.weight.flip(2, 3).flatten(2)[0].T.expand(len(features), -1, -1)  # (N, kernel * kernel, inputs)
+        products = bmm(taps, features.flatten(2))
+        moved: Tensor = fold(products, features.shape[2:], self.kernel_size, padding=self.kernel_size[0] // 2)
         return moved
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ from ganzoo.training.features import layer_inputs
 Role = Literal["source", "target"]
 StyleFrom = Literal["noise", "reference"]
 Judged = Generated | Literal["real", "mismatched"]
-Product = TypeVar("Product")
+_REAL: frozenset[Judged] = frozenset({"real", "mismatched"})
 
 
 class _Kept(NamedTuple):
@@ -153,34 +153,20 @@ class StepContext:
         assert isinstance(value, DiscriminatorOutput)
         return value
 
+    def real_and_generated_scores(self, of: Generated) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        """See :class:`ganzoo.losses.base.StepContext`."""
+        fresh = self._kept.keys().isdisjoint({self._scores_key("real"), self._scores_key(of)})
+        if fresh and self.side == "discriminator" and not self.discriminator.spec.couples_batch:
+            self._judge("real", of)
+        return self.scores("real"), self.scores(of)
+
     def features(self, of: Generated | Literal["real"]) -> tuple[Tensor, ...]:
         """See :class:`ganzoo.losses.base.StepContext`."""
         return self._judged(of).features
 
-    def _judged(self, of: Judged) -> _Kept:
-        key = (self._named(f"scores({of})"), self.side == "generator")
-        if key not in self._kept:
-            if of == "real" or of == "mismatched":
-                images, sources = self.real, frozenset({"discriminator"})
-            else:
-                images, sources = self.generated(of).image, frozenset({"discriminator", "generator"})
-            # No generator is behind real images: on its side their scores are constants, without a graph.
-            constant = self.side == "generator" and "generator" not in sources
-            watch = layer_inputs(self.discriminator, watch=self._keep_features)
-            with torch.no_grad() if constant else nullcontext(), watch as features:
-                output = self.discriminate(images, of)
-            self._kept[key] = _Kept(output, sources, tuple(features))
-        return self._kept[key]
-
     def discriminate(self, images: Tensor, like: Judged) -> DiscriminatorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""
-        view = self.discriminator.spec.condition
-        if view is None:
-            return self.discriminator(images)
-        if like == "mismatched":
-            wrong = uniform_other(self.source_labels, self.num_classes, self.random)
-            return self.discriminator(images, Condition(wrong, self.source_labels, self.num_classes).view(view))
-        return self.discriminator(images, self._condition(view, "target" if like in ("fake", "sample") else "source"))
+        return self.discriminator(images, self._judged_under(like))
 
     def score_gradient(self, images: Tensor, like: Generated | Literal["real"], reduction: Reduction) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -199,6 +185,39 @@ class StepContext:
     def normal(self, *shape: int) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
         return torch.randn(shape, device=self.real.device, generator=self.random)
+
+    def _judged(self, of: Judged) -> _Kept:
+        key = self._scores_key(of)
+        if key not in self._kept:
+            self._judge(of)
+        return self._kept[key]
+
+    def _judge(self, *kinds: Judged) -> None:
+        """One pass of the discriminator over images of each kind, as many of one as of another; keeps each kind's output."""
+        images = [self.real if of == "real" or of == "mismatched" else self.generated(of).image for of in kinds]
+        conditions = [condition for of in kinds if (condition := self._judged_under(of)) is not None]
+        # No generator is behind real images: on its side their scores are constants, without a graph.
+        constant = self.side == "generator" and _REAL.issuperset(kinds)
+        watch = layer_inputs(self.discriminator, watch=self._keep_features)
+        with torch.no_grad() if constant else nullcontext(), watch as fed:
+            output = self.discriminator(_joined(images), _joined(conditions) if conditions else None)
+        for index, of in enumerate(kinds):
+            networks = frozenset({"discriminator"} if of in _REAL else {"discriminator", "generator"})
+            own, features = (_share(parts, index, len(kinds)) for parts in (output, fed))
+            self._kept[self._scores_key(of)] = _Kept(DiscriminatorOutput(*own), networks, features)
+
+    def _judged_under(self, kind: Judged) -> Tensor | None:
+        """The condition under which a discriminator that reads one judges a kind of images."""
+        view = self.discriminator.spec.condition
+        if view is None:
+            return None
+        if kind == "mismatched":
+            wrong = uniform_other(self.source_labels, self.num_classes, self.random)
+            return Condition(wrong, self.source_labels, self.num_classes).view(view)
+        return self._condition(view, "target" if kind in ("fake", "sample") else "source")
+
+    def _scores_key(self, of: Judged) -> tuple[str, bool]:
+        return self._named(f"scores({of})"), self.side == "generator"
 
     def _once(self, which: Generated, with_graph: bool) -> GeneratorOutput:
         name = self._named(which)
@@ -267,6 +286,15 @@ class StepContext:
             return self.code(wanted)
         labels = {"source": self.source_labels, "target": self.target_labels}
         return Condition(labels[wanted], labels[of], self.num_classes).view(view)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _share(parts: Iterable[Tensor | None], index: int, count: int) -> tuple[Any, ...]:
+    """What belongs to one of ``count`` equal shares of a batch."""
+    return tuple(part if part is None or count == 1 else part.chunk(count)[index] for part in parts)
 
 
 def _detached(output: GeneratorOutput) -> GeneratorOutput:

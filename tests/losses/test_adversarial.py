@@ -18,7 +18,14 @@ from ganzoo.models.base import DiscriminatorOutput
 def _context(side: str, **scores: Any) -> StepContext:
     """A context whose discriminator gives the scores named; others are not to be asked for."""
     answers = {name: DiscriminatorOutput(torch.as_tensor(value)) for name, value in scores.items()}
-    return cast(StepContext, SimpleNamespace(side=side, scores=answers.__getitem__))
+    return cast(
+        StepContext,
+        SimpleNamespace(
+            side=side,
+            scores=answers.__getitem__,
+            real_and_generated_scores=lambda of: (answers["real"], answers[of]),
+        ),
+    )
 
 
 def _softplus(value: float) -> float:

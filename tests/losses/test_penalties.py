@@ -153,7 +153,7 @@ def test_a_flat_discriminator_gives_finite_gradients(term: Any) -> None:
 
 def _scored(real: float, fake: float) -> Any:
     answers = {"real": DiscriminatorOutput(torch.full((2, 1), real)), "fake": DiscriminatorOutput(torch.full((2, 1), fake))}
-    return SimpleNamespace(side="discriminator", scores=answers.__getitem__)
+    return SimpleNamespace(side="discriminator", real_and_generated_scores=lambda of: (answers["real"], answers[of]))
 
 
 def test_lecam_compares_scores_with_the_past_of_the_others() -> None:
@@ -176,7 +176,8 @@ def test_lecam_keeps_its_past() -> None:
 def test_lecam_pulls_scores_together_and_leaves_its_averages_out_of_the_graph() -> None:
     real, fake = torch.ones(2, 1, requires_grad=True), -torch.ones(2, 1)
     term = LeCam()
-    term(SimpleNamespace(scores={"real": DiscriminatorOutput(real), "fake": DiscriminatorOutput(fake)}.__getitem__)).backward()
+    answers = DiscriminatorOutput(real), DiscriminatorOutput(fake)
+    term(SimpleNamespace(real_and_generated_scores=lambda of: answers)).backward()
     assert real.grad is not None
     torch.testing.assert_close(real.grad, torch.full((2, 1), 2.0))  # of mean (D + 1)²; nothing by way of the average
     assert not term.averages.requires_grad

@@ -198,6 +198,45 @@ def test_a_window_of_discriminator_steps_shares_one_generator_pass() -> None:
     assert len(maker.calls) == 1 and len(judge.calls) == 6
 
 
+def _apart_and_together(discriminator: type[_CountingDiscriminator], side: Any) -> tuple[Any, Any, list[Any], list[Any]]:
+    """Scores of real and generated images asked for one by one, and both at once; and the passes that each way took."""
+    apart, _, first = _context(discriminator=discriminator)
+    together, _, second = _context(discriminator=discriminator)
+    for context in (apart, together):
+        context.begin(side, FAKE)
+    return (apart.scores("real"), apart.scores("fake")), together.real_and_generated_scores("fake"), first.calls, second.calls
+
+
+@pytest.mark.parametrize("discriminator", [_CountingDiscriminator, _ConditionedDiscriminator])
+def test_a_discriminator_judges_real_and_generated_images_in_one_pass_with_the_same_result(
+    discriminator: type[_CountingDiscriminator],
+) -> None:
+    apart, together, passes, one_pass = _apart_and_together(discriminator, "discriminator")
+    assert len(one_pass) == 1 and len(passes) == 2
+    assert [output.scores.tolist() for output in together] == [output.scores.tolist() for output in apart]
+    if discriminator is _ConditionedDiscriminator:
+        assert one_pass[0][1] == [*LABELS.tolist(), *TARGETS.tolist()]
+
+
+def test_images_are_judged_apart_where_they_would_mix_or_one_needs_no_graph() -> None:
+    class Coupled(_CountingDiscriminator):
+        spec: ClassVar = DiscriminatorSpec(condition=None, couples_batch=True)
+
+    assert len(_apart_and_together(Coupled, "discriminator")[3]) == 2
+    _, (real, fake), _, passes = _apart_and_together(_CountingDiscriminator, "generator")
+    assert len(passes) == 2 and not real.scores.requires_grad and fake.scores.requires_grad
+
+
+def test_what_was_judged_is_not_judged_again_beside_another() -> None:
+    context, _, judge = _context()
+    context.begin("discriminator", NOTHING)
+    context.scores("real")
+    context.real_and_generated_scores("fake")
+    context.real_and_generated_scores("fake")
+    context.scores("fake")
+    assert len(judge.calls) == 2
+
+
 def test_each_image_is_judged_under_its_own_condition() -> None:
     context, _, judge = _context(discriminator=_ConditionedDiscriminator)
     context.begin("discriminator", NOTHING)

@@ -79,3 +79,16 @@ def test_features_and_scores_share_a_pass() -> None:
     context.features("fake")
     assert calls == 1
     assert _context("patch_classifier", keep_features=False).features("real") == ()
+
+
+@pytest.mark.parametrize("name", [name for name in DISCRIMINATORS.names() if not DISCRIMINATORS.get(name).spec.couples_batch])
+def test_one_pass_over_real_and_generated_images_gives_every_output_and_feature_of_two(name: str) -> None:
+    apart, together = _context(name), _context(name)
+    for context in (apart, together):
+        context.discriminator.eval()  # spectral normalisation moves on with every pass in training
+        context.begin("discriminator", ())
+    together.real_and_generated_scores("fake")
+    for of in ("real", "fake"):
+        ones, others = apart.scores(of), together.scores(of)  # type: ignore[arg-type]  # a tuple of literals is strings
+        for one, other in zip((*ones, *apart.features(of)), (*others, *together.features(of)), strict=True):  # type: ignore[arg-type]
+            torch.testing.assert_close(one, other)
