@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import fmean
@@ -26,12 +26,14 @@ class Scores:
         info: What it is.
         values: Row -> one value per seed; rows without a value are left out.
         floor: Mean of the control that a working model must beat, where there is one.
+        doubted: Rows whose values are not to be believed; they keep their ranks, with a note, and are on no front.
     """
 
     metric: str
     info: MetricInfo
     values: Mapping[str, tuple[float, ...]]
     floor: float | None = None
+    doubted: Collection[str] = ()
 
     @property
     def means(self) -> dict[str, float]:
@@ -274,6 +276,8 @@ def _why_left_out(label: str, chosen: Sequence[Scores]) -> str | None:
             return f"no {one.info.label}"
         if one.floor is not None and not one.is_better(fmean(one.values[label]), one.floor):
             return f"does not beat {one.info.beats} in {one.info.label}"
+        if label in one.doubted:
+            return f"{one.info.label} in doubt, see its note"
     return None
 
 

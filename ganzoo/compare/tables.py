@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ganzoo.compare.costs import MISSING, Amount, costs
+from ganzoo.compare.doubts import doubts
 from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain
 from ganzoo.compare.remarks import remarks
 from ganzoo.compare.statistics import Scores, Statistics, compare_rows
@@ -63,7 +64,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A recipe (over its seeds) or a control; ``on_front`` where it is on the table's Pareto front."""
+    """A recipe (over its seeds) or a control.
+
+    Attributes:
+        label: What it is called.
+        seeds: Number of its runs; 0 for a control.
+        cells: One for each column.
+        may_rank: Whether it stands in the order at all.
+        cost: What it took.
+        on_front: Whether it is on the table's Pareto front.
+        doubted: Metrics whose values are not to be believed; a footnote says why.
+    """
 
     label: str
     seeds: int
@@ -71,6 +82,7 @@ class Row:
     may_rank: bool
     cost: tuple[Amount, ...] = ()
     on_front: bool = False
+    doubted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,8 @@ def build_table(group: Group, *, all_metrics: bool = False, statistics: Statisti
     shown = {metric: info for metric, info in group.metric_info.items() if all_metrics or info.headline}
     columns = tuple(_column(group, metric, info) for metric, info in shown.items())
     footnotes: dict[str, str] = {}
-    models = tuple(_model_row(group.of(label), label, columns, footnotes) for label in group.labels)
+    doubted = _doubted(group)
+    models = tuple(_model_row(group.of(label), label, columns, footnotes, doubted[label]) for label in group.labels)
     controls = tuple(_control_row(group, name, columns) for name in control_names(group))
     tells = [_discriminates(at, column, models, controls) for at, column in enumerate(columns)]
     columns = tuple(replace(column, discriminating=told) for column, told in zip(columns, tells, strict=True))
@@ -120,7 +133,7 @@ def build_table(group: Group, *, all_metrics: bool = False, statistics: Statisti
     silent = [f"{plain(column.info.label)} ({column.info.beats})" for column in columns if not column.discriminating]
     if silent:
         marks.append((NOT_DISCRIMINATING, f"Not discriminating here, no model beats the control: {', '.join(silent)}."))
-    statistics = statistics or _statistics(columns, models, controls)
+    statistics = statistics or _statistics(columns, models, controls, doubted)
     models = _with_ranks(columns, _with_best(columns, models), statistics)
     has_best = any(cell.best for row in models for cell in row.cells)
     title = f"{group.data} · protocol {group.protocol[:SHORT]}"
@@ -141,6 +154,14 @@ def control_mean(group: Group, control: str, metric: str) -> float | None:
     return fmean(numbers) if numbers else None
 
 
+def _doubted(group: Group) -> dict[str, dict[str, str]]:
+    """Row -> metric -> why its value is not to be believed."""
+    beaten = {metric: info.beats for metric, info in group.metric_info.items() if info.beats and info.direction != "none"}
+    means = {metric: control_mean(group, control, metric) for metric, control in beaten.items()}
+    floors = {metric: mean for metric, mean in means.items() if mean is not None}
+    return {label: doubts(group, label, floors) for label in group.labels}
+
+
 def _column(group: Group, metric: str, info: MetricInfo) -> Column:
     values = [abs(value) for run in group.runs if is_number(value := run.metrics.metrics.get(metric))]
     return Column(metric, info, _decimals(metric, max(values, default=1.0)))
@@ -155,7 +176,9 @@ def _decimals(metric: str, largest: float) -> int:
     return next((digits for bound, digits in ((100, 1), (1, 2), (0.1, 3)) if largest >= bound), 4)
 
 
-def _model_row(runs: Sequence[ScoredRun], label: str, columns: Sequence[Column], footnotes: dict[str, str]) -> Row:
+def _model_row(
+    runs: Sequence[ScoredRun], label: str, columns: Sequence[Column], footnotes: dict[str, str], doubted: Mapping[str, str]
+) -> Row:
     cells = []
     for column in columns:
         values = [value for run in runs if is_number(value := run.metrics.metrics.get(column.metric))]
@@ -166,9 +189,11 @@ def _model_row(runs: Sequence[ScoredRun], label: str, columns: Sequence[Column],
             mark = _mark(footnotes, f"{plain(column.info.label)}: {reason}")
         elif len(values) < len(runs):
             mark = _mark(footnotes, f"{plain(column.info.label)}: {len(values)} of {len(runs)} seeds have a value")
+        if column.metric in doubted:
+            mark += _mark(footnotes, f"{plain(column.info.label)} of {label} in doubt: {doubted[column.metric]}")
         interval = runs[0].metrics.intervals.get(column.metric) if len(runs) == 1 else None
         cells.append(_cell(values, column.decimals, mark, interval))
-    return Row(label, len(runs), tuple(cells), all(run.may_rank for run in runs), costs(runs))
+    return Row(label, len(runs), tuple(cells), all(run.may_rank for run in runs), costs(runs), doubted=frozenset(doubted))
 
 
 def _mark(footnotes: dict[str, str], text: str) -> str:
@@ -207,13 +232,17 @@ def _floor(at: int, column: Column, controls: Sequence[Row]) -> float | None:
     return next((row.cells[at].values[0] for row in controls if row.label == column.info.beats and row.cells[at].values), None)
 
 
-def _statistics(columns: Sequence[Column], models: Sequence[Row], controls: Sequence[Row]) -> Statistics:
+def _statistics(
+    columns: Sequence[Column], models: Sequence[Row], controls: Sequence[Row], doubted: Mapping[str, Collection[str]]
+) -> Statistics:
     """Compares the rows that may rank, on the metrics that discriminate."""
     rivals = [row for row in models if row.may_rank]
     scores = []
     for at, column in enumerate(columns):
         values = {row.label: row.cells[at].values for row in rivals if row.cells[at].values}
-        scores += [Scores(column.metric, column.info, values, _floor(at, column, controls))] if column.discriminating else []
+        doubtful = [label for label in values if column.metric in doubted[label]]
+        one = Scores(column.metric, column.info, values, _floor(at, column, controls), doubtful)
+        scores += [one] if column.discriminating else []
     return compare_rows(scores)
 
 
@@ -240,7 +269,7 @@ def _with_best(columns: Sequence[Column], models: Sequence[Row]) -> tuple[Row, .
     """Marks the best of each ranked column. One model alone, or a metric that tells nothing, has no winner."""
     cells = [list(row.cells) for row in models]
     for at, column in enumerate(columns):
-        rivals = [n for n, row in enumerate(models) if row.may_rank and row.cells[at].values]
+        rivals = [n for n, row in enumerate(models) if row.may_rank and row.cells[at].values and column.metric not in row.doubted]
         if len(rivals) < 2 or not column.info.ranked or column.info.direction == "none" or not column.discriminating:
             continue
         shown = {n: float(cells[n][at].text) for n in rivals}

@@ -27,7 +27,13 @@ class IdentityRecall(Metric):
 
     needs = _NEEDS
     info = MetricInfo(
-        label="identity recall", direction="higher", ranked=True, beats="nearest-real", unit="share, 0 to 1", headline=False
+        label="identity recall",
+        direction="higher",
+        ranked=True,
+        beats="nearest-real",
+        unit="share, 0 to 1",
+        aspect="identity",
+        headline=False,
     )
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:

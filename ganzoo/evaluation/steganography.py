@@ -28,7 +28,7 @@ class StegoRound(Metric):
     """
 
     needs = _NEEDS
-    info = MetricInfo(label="stego round", direction="lower", ranked=False, unit=_UNIT, headline=False)
+    info = MetricInfo(label="stego round", direction="lower", ranked=False, unit=_UNIT, headline=False, takes_from="l1_cycle")
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         rounded = _distance(context, row.cycles.take(context.probed_pairs))
@@ -47,7 +47,7 @@ class StegoNoise(Metric):
     """
 
     needs = _NEEDS
-    info = MetricInfo(label="stego noise", direction="lower", ranked=False, unit=_UNIT, headline=False)
+    info = MetricInfo(label="stego noise", direction="lower", ranked=False, unit=_UNIT, headline=False, takes_from="l1_cycle")
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         return _loss("stego_noise", _distance(context, row.passages["noisy"]), context, row)

@@ -141,6 +141,7 @@ class MetricInfo(_Record):
         aspect: Which of :data:`ASPECTS` it measures; empty for others. The first such columns make the Pareto front.
         headline: Whether every table shows it; the others stand in ``metrics.json`` and the CSV files, and in tables where all
             metrics are asked for.
+        takes_from: The metric whose value is this much worse under the disturbance that this one measures, if any.
     """
 
     label: str
@@ -150,6 +151,7 @@ class MetricInfo(_Record):
     unit: str = ""
     aspect: Literal["distribution", "expression", "identity", ""] = ""
     headline: bool = True
+    takes_from: str | None = None
 
 
 class Confusion(_Record):

@@ -130,6 +130,10 @@ def test_the_stowaway_is_found_by_noise_alone(scores: dict[str, MetricsFile]) ->
     assert hiding["l1_cycle"] < 0.03 < other["l1_cycle"]
     assert hiding["stego_round"] == pytest.approx(0.0, abs=1e-6)
     assert hiding["stego_noise"] > 0.1
+    # What a comparison needs to tell that the cycle is not to be believed.
+    assert scores["stowaway"].info["stego_noise"].takes_from == "l1_cycle"
+    nearest = scores["stowaway"].controls["nearest-real"]["l1_cycle"]
+    assert nearest is not None and hiding["l1_cycle"] < nearest < hiding["l1_cycle"] + hiding["stego_noise"]
     assert hiding["identity_recall"] < 3 / SOURCES
 
 

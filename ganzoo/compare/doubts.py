@@ -1,0 +1,78 @@
+"""Scores that are not to be believed, because other metrics of the same runs say what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
+
+from ganzoo.compare.groups import Group, is_number, plain
+from ganzoo.runs.schema import MetricInfo
+
+
+def doubts(group: Group, label: str, floors: Mapping[str, float]) -> dict[str, str]:
+    """Metric -> why its value in a row is in doubt, in words.
+
+    Two things are told, each by the control that the metric itself must beat. A value that would not beat it under a
+    disturbance that another metric measures (:attr:`~ganzoo.runs.schema.MetricInfo.takes_from`): a cycle that comes back
+    because the source is hidden in the picture. And an aspect whose headline is good while another metric of it, which the
+    tables need not show, is not clearly better than its control (by the worse end of its interval, where a run has one): faces
+    that come back, but are somebody else's in between.
+
+    Args:
+        group: Runs that may be ranked together.
+        label: The row.
+        floors: Metric -> what the control scores that a working model must beat.
+    """
+    infos = group.metric_info
+    means = {metric: mean for metric in infos if (mean := _mean(group, label, metric)) is not None}
+    good = [metric for metric, floor in floors.items() if metric in means and _beats(infos[metric], means[metric], floor)]
+    poor = [metric for metric, floor in floors.items() if metric in means and not _clearly_beats(group, label, metric, floor)]
+    return {
+        metric: "; ".join(reasons)
+        for metric in good
+        if infos[metric].headline
+        if (reasons := [*_disturbed(metric, infos, means, floors), *_contradicted(metric, infos, means, floors, poor)])
+    }
+
+
+def _disturbed(
+    metric: str, infos: Mapping[str, MetricInfo], means: Mapping[str, float], floors: Mapping[str, float]
+) -> Iterator[str]:
+    for other, info in infos.items():
+        if info.takes_from == metric and other in means:
+            left = means[metric] + means[other]
+            if not _beats(infos[metric], left, floors[metric]):
+                control = plain(infos[metric].beats or "")
+                yield (
+                    f"the source is hidden in the picture: without what {plain(info.label)} takes it would be {left:.3f}, "
+                    f"no better than {control} ({floors[metric]:.3f})"
+                )
+
+
+def _contradicted(
+    metric: str, infos: Mapping[str, MetricInfo], means: Mapping[str, float], floors: Mapping[str, float], poor: Iterable[str]
+) -> Iterator[str]:
+    for other in poor:
+        if not infos[other].headline and infos[other].aspect == infos[metric].aspect != "":
+            name, control = plain(infos[other].label), plain(infos[other].beats or "")
+            yield f"{name} is {means[other]:.3f}, not clearly better than {control} ({floors[other]:.3f})"
+
+
+def _clearly_beats(group: Group, label: str, metric: str, floor: float) -> bool:
+    """Whether the worse ends of the runs' intervals, or the values of runs without one, beat the control on average."""
+    info = group.metric_info[metric]
+    worse_end = 0 if info.direction == "higher" else 1
+    ends = []
+    for run in group.of(label):
+        interval, value = run.metrics.intervals.get(metric), run.metrics.metrics.get(metric)
+        ends += [interval[worse_end]] if interval else [value] if is_number(value) else []
+    return _beats(info, fmean(ends), floor)
+
+
+def _mean(group: Group, label: str, metric: str) -> float | None:
+    values = [value for run in group.of(label) if is_number(value := run.metrics.metrics.get(metric))]
+    return fmean(values) if values else None
+
+
+def _beats(info: MetricInfo, value: float, floor: float) -> bool:
+    return value > floor if info.direction == "higher" else value < floor
