@@ -50,7 +50,7 @@ def print_recipe(
     images: tuple[int, int, int | None],
     plugins: Sequence[Path],
 ) -> None:
-    """Prints a resolved recipe and what its networks cost on images of a dataset's kind."""
+    """Prints a resolved recipe and what its networks cost on images of a dataset's kind; all of it is a recipe file."""
     from ganzoo.compatibility import ImageFacts, check_compatible
     from ganzoo.models.cost import macs_per_image, traced_parameters
     from ganzoo.overrides import load_preset, resolve_recipe
@@ -65,13 +65,13 @@ def print_recipe(
     console = Console(highlight=False)
     record = recipe.model_dump(mode="json", exclude_none=True)
     console.print(yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True)
-    table = Table("network", "name", "parameters", "MACs per image", box=None, header_style="bold")
+    table = Table("#", "network", "name", "parameters", "MACs per image", box=None, header_style="bold", pad_edge=False)
     for role, component in (("generator", recipe.generator), ("discriminator", recipe.discriminator)):
         parameters = traced_parameters(component.name, component.arguments, facts, role)
         macs = macs_per_image(component.name, component.arguments, facts, role)
-        table.add_row(role, component.name, f"{parameters:,}", f"{macs / 1e6:,.1f} M")
+        table.add_row("#", role, component.name, f"{parameters:,}", f"{macs / 1e6:,.1f} M")
     console.print(
-        f"On {facts.image_size_px} × {facts.image_size_px} × {facts.image_channels} images of {facts.num_classes} classes:"
+        f"# On {facts.image_size_px} × {facts.image_size_px} × {facts.image_channels} images of {facts.num_classes} classes:"
     )
     console.print(table)
 

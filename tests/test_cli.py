@@ -13,6 +13,7 @@ import torch
 from torchvision.io import write_png
 
 from ganzoo.cli import main
+from ganzoo.config import load_recipe
 
 
 def invoke(*arguments: str) -> int:
@@ -66,6 +67,12 @@ def test_show_gives_the_recipe_and_its_cost(capsys: pytest.CaptureFixture[str]) 
     assert invoke("show", "stargan") == 0
     shown = capsys.readouterr().out
     assert "8,414,848" in shown and "2,777,536" in shown and "1,364.6 M" in shown and "every: 5" in shown
+
+
+def test_what_show_prints_is_a_recipe_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert invoke("show", "starganv2") == 0
+    (tmp_path / "mine.yaml").write_text(capsys.readouterr().out.replace("name: starganv2", "name: mine", 1))
+    assert load_recipe(str(tmp_path / "mine.yaml")) == load_recipe("starganv2").model_copy(update={"name": "mine"})
 
 
 def test_data_check_prints_and_draws(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
