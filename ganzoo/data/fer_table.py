@@ -1,16 +1,19 @@
 """FER2013 as one CSV file, ``fer2013.csv`` or ``icml_face_data.csv``, unpacked or in a zip file.
 
-Columns: emotion (0..6), pixels (2304 numbers), Usage; the second file has spaces before the names.
+Columns: emotion (0..6), pixels (2304 numbers), Usage; the second file has spaces before the names. A table of emotion and
+pixels alone is split by pixel hash.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +29,20 @@ from ganzoo.data.splitting import UNKNOWN_PART
 from ganzoo.errors import GanzooError
 
 _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+_COLUMNS = ("emotion", "pixels", "usage")
+_CLASS_OF_EMOTION = {str(number): class_name for number, class_name in enumerate(CSV_CLASSES)}
+_QUOTED_CHARACTERS = 60
+_HEAD_BYTES = 256
+_KINDS = {
+    b"\x1f\x8b": "compressed (gzip)",
+    b"BZh": "compressed (bzip2)",
+    b"\xfd7zXZ": "compressed (xz)",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
+    b"PK\x03\x04": "compressed (zip)",
+    codecs.BOM_UTF16_LE: "text in UTF-16",
+    codecs.BOM_UTF16_BE: "text in UTF-16",
+}
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -46,25 +63,31 @@ class _Table:
     def read(self, class_names: Sequence[str]) -> Faces:
         try:
             with closing(self._open()) as text:
-                return _read_rows(text, PurePosixPath(self.member).name or self.file.name, class_names)
+                return _read_rows(text, self._csv_name, class_names)
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise GanzooError(f"{self.file.name} cannot be read to its end ({error}); get it again.") from error
 
     def facts(self) -> dict[str, Any]:
+        with closing(self._open()) as text:
+            has_usage = "usage" in _read_header(text, self._csv_name)
         return {
             "form": self.form,
             "files": sizes_of([self.file]),
             "num_files": 1,
             "total_bytes": self.file.stat().st_size,
-            "parts_told_by": "Usage column",
+            "parts_told_by": "Usage column" if has_usage else "no Usage column: split by pixel hash",
         }
+
+    @property
+    def _csv_name(self) -> str:
+        return PurePosixPath(self.member).name or self.file.name
 
     def _open(self) -> TextIO:
         if not self.member:
-            return self.file.open(encoding="utf-8-sig", errors="replace", newline="")
+            return self.file.open(encoding="utf-8-sig", errors="replace")
         with zipfile.ZipFile(self.file) as archive:
             # The member stays readable: zipfile closes the file only with its last reader.
-            return io.TextIOWrapper(archive.open(self.member), encoding="utf-8-sig", errors="replace", newline="")
+            return io.TextIOWrapper(archive.open(self.member), encoding="utf-8-sig", errors="replace")
 
 
 def find_csv(place: Path) -> FerSource | None:
@@ -88,15 +111,13 @@ def find_zipped_csv(place: Path) -> FerSource | None:
 
 
 def _read_rows(text: TextIO, file_name: str, class_names: Sequence[str]) -> Faces:
-    rows = csv.reader(text)
-    columns = {title.strip().lower(): index for index, title in enumerate(next(rows, []))}
-    if not {"emotion", "pixels"} <= columns.keys():
-        raise GanzooError(f"{file_name} has the columns {sorted(columns)}; FER2013 needs emotion, pixels and Usage.")
+    columns = _read_header(text, file_name)
     images, labels, parts, names, bad = [], [], [], [], []
-    for number, row in _numbered(rows):
+    number = 0
+    for number, line in enumerate(text, start=1):
         name = f"{file_name} row {number}"
         try:
-            label, pixels, part = _parse_row(row, columns)
+            label, pixels, part = _parse_row(line, columns)
         except BadItemError as error:
             bad.append(f"{name} {error}")
             continue
@@ -105,33 +126,68 @@ def _read_rows(text: TextIO, file_name: str, class_names: Sequence[str]) -> Face
             labels.append(label)
             parts.append(part)
             names.append(name)
+    if number == 0:
+        raise GanzooError(f"{file_name} has a header and no rows; get it again.")
     return Faces(stack_faces(images), labels, parts, names, bad)
 
 
-def _numbered(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """Data rows with their numbers, from 1; a row that is no CSV at all comes as an empty one."""
-    number = 0
-    while True:
-        number += 1
-        try:
-            yield number, next(rows)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield number, []
+def _read_header(text: TextIO, file_name: str) -> dict[str, int]:
+    """Where the columns stand that FER2013 consists of; Usage may be absent, but not go by another name."""
+    line = text.readline()
+    try:
+        titles = [title.strip().lower() for title in _fields(line)]
+    except BadItemError:
+        titles = []
+    found = [title for title in titles if title in _COLUMNS]
+    if sorted(found) == sorted(_COLUMNS) or sorted(titles) == ["emotion", "pixels"]:
+        return {title: titles.index(title) for title in found}
+    text.buffer.seek(0)
+    if kind := _kind_of(text.buffer.read(_HEAD_BYTES)):
+        raise GanzooError(f"{file_name} is {kind}; FER2013 needs plain CSV in UTF-8.")
+    raise GanzooError(
+        f"{file_name} begins with the line {_quoted(line.strip())}; FER2013 needs a header of emotion, pixels and Usage, "
+        "each once (or of emotion and pixels alone, to be split by pixel hash)."
+    )
 
 
-def _parse_row(row: list[str], columns: dict[str, int]) -> tuple[str, NDArray[np.uint8], str]:
+def _kind_of(head: bytes) -> str:
+    """What a file that begins so is instead of text in UTF-8, in words; empty if it is that."""
+    if not head:
+        return "empty"
+    for signature, kind in _KINDS.items():
+        if head.startswith(signature):
+            return kind
+    if _NO_TEXT.search(head) is None:
+        return ""
+    return "text in UTF-16" if b"emotion" in head.replace(b"\0", b"").lower() else "not text"
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of one line, by itself: no field of FER2013 has a line break, so a quote left open must not join lines."""
+    try:
+        return next(csv.reader([line], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise BadItemError("has a stray quote" if line.count('"') % 2 else f"is no line of CSV ({error})") from error
+
+
+def _parse_row(line: str, columns: dict[str, int]) -> tuple[str, NDArray[np.uint8], str]:
+    row = _fields(line)
+    if not row:
+        raise BadItemError("is an empty line")
     fields = {title: row[index].strip() if index < len(row) else "" for title, index in columns.items()}
     emotion, usage = fields["emotion"], fields.get("usage")
-    if not (emotion.isdecimal() and int(emotion) < len(CSV_CLASSES)):
-        raise BadItemError(f"has the unknown label '{emotion}' (allowed: 0 to {len(CSV_CLASSES) - 1})")
+    if emotion not in _CLASS_OF_EMOTION:
+        raise BadItemError(f"has the unknown label {_quoted(emotion)} (allowed: 0 to {len(CSV_CLASSES) - 1})")
     pixels = _parse_pixels(fields["pixels"])
     if usage is None:
-        return CSV_CLASSES[int(emotion)], pixels, UNKNOWN_PART
+        return _CLASS_OF_EMOTION[emotion], pixels, UNKNOWN_PART
     if usage.lower() not in PART_OF_USAGE:
-        raise BadItemError(f"has the unknown Usage '{usage}' (allowed: Training, PublicTest, PrivateTest)")
-    return CSV_CLASSES[int(emotion)], pixels, PART_OF_USAGE[usage.lower()]
+        raise BadItemError(f"has the unknown Usage {_quoted(usage)} (allowed: Training, PublicTest, PrivateTest)")
+    return _CLASS_OF_EMOTION[emotion], pixels, PART_OF_USAGE[usage.lower()]
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _QUOTED_CHARACTERS else f"{text[:_QUOTED_CHARACTERS]}...")
 
 
 def _parse_pixels(text: str) -> NDArray[np.uint8]:

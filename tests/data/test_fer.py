@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import io
+import re
 import shutil
 import sys
 import types
@@ -215,6 +217,9 @@ def test_csv_without_usage_is_split_by_pixels(tmp_path: Path) -> None:
     dataset = load(tmp_path)
     assert 160 < len(dataset.train) < 220 and len(dataset.val) > 8 and len(dataset.test) > 8
     assert dataset.facts["split_rule"].startswith("parts unknown")
+    assert dataset.facts["parts_told_by"] == "no Usage column: split by pixel hash"
+    plain_csv(tmp_path)
+    assert load(tmp_path).facts["parts_told_by"] == "Usage column"
 
 
 def test_images_are_resized_on_request(tmp_path: Path) -> None:
@@ -306,6 +311,11 @@ BAD_ROWS = {
     "3": "has 0 pixels, not 2304",
     "7," + "0 " * 2304 + ",Training": "has the unknown label '7'",
     "joy," + "0 " * 2304 + ",Training": "has the unknown label 'joy'",
+    "3" * 5000 + "," + "0 " * 2304 + ",Training": rf"has the unknown label '{'3' * 60}\.\.\.' \(allowed",
+    "3" * 200_000 + "," + "0 " * 2304 + ",Training": r"is no line of CSV \(field larger than field limit",
+    "": "is an empty line",
+    '3,"' + "0 " * 2304 + ",Training": "has a stray quote",
+    '"3,' + "0 " * 2304 + ",Training": "has a stray quote",
     "3," + "0 " * 2304 + ",Holiday": "has the unknown Usage 'Holiday'",
     "3," + "0 " * 2303 + "256,Training": r"has pixels outside 0\.\.255",
     "3," + "0 " * 2303 + "x,Training": "has pixels that are not whole numbers",
@@ -320,6 +330,27 @@ def test_bad_rows_are_named_or_skipped(tmp_path: Path, row: str) -> None:
         load(tmp_path)
     dataset = load(tmp_path, skip_bad=True)
     assert len(dataset.skipped) == 1 and dataset.train.class_counts(4) == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("number", [1, 5, 35])
+def test_a_stray_quote_spoils_its_own_row_only(tmp_path: Path, number: int) -> None:
+    rows = fer2013_csv(faces()).splitlines()
+    rows[number] = rows[number].replace(",", ',"', 1)
+    (tmp_path / "fer2013.csv").write_text("\n".join([*rows, "7,0,Training"]))
+    dataset = load(tmp_path, skip_bad=True)
+    quote, label = dataset.skipped
+    assert quote == f"fer2013.csv row {number} has a stray quote"
+    assert label.startswith("fer2013.csv row 37 has the unknown label '7'")
+    assert sum(len(split) for split in dataset.splits.values()) == 35
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_csv_with_every_field_in_quotes_gives_the_same_faces(tmp_path: Path, line_end: str) -> None:
+    plain_csv(tmp_path)
+    plain = load(tmp_path).content_hash
+    rows = [", ".join(f'"{field}"' for field in row.split(",")) for row in fer2013_csv(faces()).splitlines()]
+    (tmp_path / "fer2013.csv").write_bytes(line_end.join(rows).encode())
+    assert load(tmp_path).content_hash == plain
 
 
 def test_many_bad_items_are_counted_and_the_first_named(tmp_path: Path) -> None:
@@ -359,9 +390,52 @@ def test_zips_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_csv_with_other_columns_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "fer2013.csv").write_text("label,image\n0,0\n")
-    with pytest.raises(GanzooError, match=r"fer2013.csv has the columns \['image', 'label'\]"):
+BAD_HEADERS = {
+    "label,image": "'label,image'",
+    "emotion,pixels,Split": "'emotion,pixels,Split'",
+    "emotion,emotion,pixels,Usage": "'emotion,emotion,pixels,Usage'",
+    "emotion,pixels,emotion": "'emotion,pixels,emotion'",
+    '"emotion,pixels,Usage': "'\"emotion,pixels,Usage'",
+    "emotion\tpixels\tUsage": r"'emotion\\tpixels\\tUsage'",
+    "": "''",
+    "0," + "128 " * 2304 + ",Training": rf"'0,{'128 ' * 14}12\.\.\.'",
+}
+
+
+@pytest.mark.parametrize("header", BAD_HEADERS, ids=list(BAD_HEADERS.values()))
+def test_csv_with_other_columns_is_refused(tmp_path: Path, header: str) -> None:
+    _, *rows = fer2013_csv(faces()).splitlines()
+    (tmp_path / "fer2013.csv").write_text("\n".join([header, *rows]))
+    with pytest.raises(GanzooError, match=rf"fer2013.csv begins with the line {BAD_HEADERS[header]}; .* each once") as caught:
+        load(tmp_path, skip_bad=True)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+NO_TABLES = {
+    "compressed (gzip)": gzip.compress(fer2013_csv(faces()).encode()),
+    "compressed (zip)": b"PK\x03\x04 and so on",
+    "text in UTF-16": fer2013_csv(faces()).encode("utf-16"),
+    "text in UTF-16 without a mark": fer2013_csv(faces()).encode("utf-16-be"),
+    "not text": bytes(range(256)),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("kind", NO_TABLES)
+@pytest.mark.parametrize("zipped", [False, True], ids=["csv", "zip"])
+def test_what_is_no_csv_at_all_is_called_what_it_is(tmp_path: Path, kind: str, zipped: bool) -> None:
+    if zipped:
+        write_zip(tmp_path / "fer.zip", {"fer2013.csv": NO_TABLES[kind]})
+    else:
+        (tmp_path / "fer2013.csv").write_bytes(NO_TABLES[kind])
+    said = kind.removesuffix(" without a mark")
+    with pytest.raises(GanzooError, match=rf"^fer2013\.csv is {re.escape(said)}; FER2013 needs plain CSV in UTF-8\.$"):
+        load(tmp_path)
+
+
+def test_csv_without_rows_says_so(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n")
+    with pytest.raises(GanzooError, match=r"^fer2013\.csv has a header and no rows"):
         load(tmp_path)
 
 
