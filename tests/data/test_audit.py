@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+from torchvision.io import write_png
 
 from ganzoo.data.audit import audit, sample_grid
 from ganzoo.data.base import Dataset, Split
 from ganzoo.data.cleaning import clean
+from ganzoo.errors import GanzooError
+from ganzoo.listing import print_audit
 
 
 def faces(*seeds: int) -> Tensor:
@@ -69,3 +73,13 @@ def test_the_grid_has_a_row_for_each_class(channels: int) -> None:
     assert grid.dtype == torch.uint8 and grid.shape == (3, 2 * 6 + 2, 3 * 6 + 2)
     centres = [[int(grid[0, row * 6 + 4, column * 6 + 4]) for column in range(3)] for row in range(2)]
     assert centres == [[1, 3, 5], [7, 8, 0]]
+
+
+@pytest.mark.parametrize("place", ["", ".", "/"])
+def test_a_grid_without_a_file_name_is_refused_in_words(tmp_path: Path, place: str) -> None:
+    for number, part in enumerate(("train", "val", "test")):
+        for class_name in ("calm", "wild"):
+            (tmp_path / part / class_name).mkdir(parents=True)
+            write_png(faces(number)[0], str(tmp_path / part / class_name / "face.png"))
+    with pytest.raises(GanzooError, match=r"^Cannot write [./]: Is a directory\. Name another place with --picture\.$"):
+        print_audit(f"folder:{tmp_path}", None, False, False, None, Path(place), ())
