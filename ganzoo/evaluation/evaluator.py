@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from ganzoo.evaluation.features import NotAvailable
 from ganzoo.evaluation.grid import first_of_each_class
 from ganzoo.evaluation.intervals import bootstrap_intervals
 from ganzoo.evaluation.metrics import Metric, MetricResult
+from ganzoo.evaluation.outcomes import OWN_COLUMNS, check_metric, check_result, find_change, shared_state
 from ganzoo.evaluation.protocol import describe_protocol
 from ganzoo.evaluation.rows import MODEL, Row
 from ganzoo.evaluation.settings import EvaluationSettings
@@ -29,7 +30,7 @@ from ganzoo.evaluation.translate import Progress, Translator
 from ganzoo.registry import METRICS
 from ganzoo.runs.schema import MetricInfo, MetricsFile
 
-__all__ = ["Evaluation", "EvaluationSettings", "evaluate"]
+__all__ = ["Evaluation", "EvaluationSettings", "evaluate", "load_metrics"]
 
 GALLERY_FACES = 8
 
@@ -74,47 +75,81 @@ def evaluate(
     Raises:
         GanzooError: Settings that do not suit the data, or a generator whose faces are not finite.
     """
-    context = EvaluationContext(dataset, judges, settings or EvaluationSettings(), device, progress)
-    for row in (ModelRow(context, translator), *control_rows(context)):
-        context.rows[row.name] = row
-    metrics, reasons = _load(context.settings.metrics)
-    outcomes = {row.name: _compute(context, row, metrics) for row in context.rows.values()}
-    scores, per_image = _scores(context, metrics, outcomes, reasons), _per_image(context, outcomes[MODEL])
+    settings = settings or EvaluationSettings()
+    metrics, broken = load_metrics(settings.metrics)
+    context = EvaluationContext(dataset, judges, settings, device, progress)
+    rows = {row.name: row for row in (ModelRow(context, translator), *control_rows(context))}
+    context.rows.update(rows)
+    outcomes: dict[str, Outcome] = {name: {} for name in rows}
+    own = {name: metric for name, metric in metrics.items() if METRICS.origin(name) == "ganzoo"}
+    for name, metric in own.items():
+        _compute(context, rows, name, metric, outcomes)
+    described, faces, gallery = _describe(context, metrics), _faces(context), _gallery(context)
+    foreign = {name: metric for name, metric in metrics.items() if name not in own}
+    _compute_foreign(context, rows, foreign, outcomes)  # last, since nothing keeps them from changing what they are given
+    scores, per_image = _scores(described, outcomes, broken), _per_image(faces, outcomes[MODEL])
     macro = {name for name, metric in metrics.items() if metric.macro}
     intervals = bootstrap_intervals(per_image, scores.metrics, macro)
-    return Evaluation(scores.model_copy(update={"intervals": intervals}), per_image, _gallery(context))
+    return Evaluation(scores.model_copy(update={"intervals": intervals}), per_image, gallery)
 
 
 Outcome = dict[str, MetricResult | str]
 """Metric -> result, or the reason why there is none."""
 
 
-def _load(asked: tuple[str, ...] | None) -> tuple[dict[str, Metric], dict[str, str]]:
-    """The metrics to compute, and those of other packages that cannot be loaded, with the reason."""
+def load_metrics(asked: tuple[str, ...] | None) -> tuple[dict[str, Metric], dict[str, str]]:
+    """The metrics to compute, and those of other packages that cannot be loaded, with the reason.
+
+    Raises:
+        GanzooError: One that was asked for by name cannot be loaded, or is none.
+    """
     metrics, broken = {}, {}
     for name in METRICS.names() if asked is None else asked:
         try:
-            metrics[name] = METRICS.get(name)()
+            metrics[name] = check_metric(METRICS.get(name)())
         except (Exception, SystemExit) as error:
-            if asked is not None or METRICS.origin(name) == "ganzoo":
+            if name not in METRICS or METRICS.origin(name) == "ganzoo":
                 raise
-            broken[name] = f"cannot be loaded: {in_one_line(error)}"
+            reason = f"cannot be loaded: {in_one_line(error)}"
+            if asked is not None:
+                raise GanzooError(f"The metric '{name}' {reason}") from error
+            broken[name] = reason
     return metrics, broken
 
 
-def _compute(context: EvaluationContext, row: Row, metrics: Mapping[str, Metric]) -> Outcome:
-    return {name: _compute_one(context, row, name, metric) for name, metric in metrics.items()}
+def _compute(
+    context: EvaluationContext, rows: Mapping[str, Row], name: str, metric: Metric, outcomes: Mapping[str, Outcome]
+) -> None:
+    """Adds a metric's outcome on every row."""
+    for place, row in rows.items():
+        outcomes[place][name] = _compute_one(context, row, name, metric, outcomes[place])
 
 
-def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric) -> MetricResult | str:
+def _compute_foreign(
+    context: EvaluationContext, rows: Mapping[str, Row], metrics: Mapping[str, Metric], outcomes: Mapping[str, Outcome]
+) -> None:
+    """The same for metrics of other packages; one that changes what all share has no score, nor have those after it."""
+    before, culprit = shared_state(context), None
+    for name, metric in metrics.items():
+        reason = f"not computed: '{culprit}' changed what all metrics share" if culprit else None
+        if culprit is None:
+            _compute(context, rows, name, metric, outcomes)
+            changed, before = find_change(before, context), shared_state(context)
+            if changed is not None:
+                culprit, reason = name, f"changes what it is given ({changed}), which all metrics share; it must work on a copy"
+        if reason is not None:
+            for outcome in outcomes.values():
+                outcome[name] = reason
+
+
+def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric, others: Outcome) -> MetricResult | str:
     try:
         reason = metric.applicable(context, row)
-        if reason is not None:
-            return reason
-        result = metric.compute(context, row)
-        if row.name == MODEL:
-            _check_columns(context, result)
-        return result
+        if reason is None:
+            return check_result(name, metric.compute(context, row), context, row, others)
+        if not isinstance(reason, str):
+            raise GanzooError(f"applicable() gave a {type(reason).__name__}, not words or None")
+        return reason
     except NotAvailable as reason:
         return str(reason)
     except (Exception, SystemExit) as error:  # another package's mistake must not cost the run its other scores
@@ -123,33 +158,15 @@ def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric
         return f"failed: {in_one_line(error)}"
 
 
-def _check_columns(context: EvaluationContext, result: MetricResult) -> None:
-    """Refuses columns that do not fit the table of faces."""
-    for columns, size in ((result.per_pair, len(context.grid)), (result.per_source, len(context.source_index))):
-        for name, values in columns.items():
-            if len(values) != size:
-                raise GanzooError(f"column '{name}' has {len(values)} entries where {size} faces are scored")
-
-
-def _scores(
-    context: EvaluationContext, metrics: Mapping[str, Metric], outcomes: Mapping[str, Outcome], broken: Mapping[str, str]
-) -> MetricsFile:
+def _describe(context: EvaluationContext, metrics: Mapping[str, Metric]) -> MetricsFile:
+    """What the file says beside the scores."""
     protocol = describe_protocol(context, metrics)
-    results = {name: result for name, result in outcomes[MODEL].items() if isinstance(result, MetricResult)}
-    reasons = {name: reason for name, reason in outcomes[MODEL].items() if isinstance(reason, str)}
     voting = any("votes" in metric.needs for metric in metrics.values())
     note = _judge_note(context) if voting else None
     return MetricsFile(
         protocol=protocol.canonical(),
         fingerprint=protocol.fingerprint(),
-        metrics=_values(outcomes[MODEL]) | dict.fromkeys(broken),
-        reasons=reasons | dict(broken),
-        controls={name: _values(outcome) for name, outcome in outcomes.items() if name != MODEL},
-        per_class={name: _named(context, result.per_class) for name, result in results.items() if result.per_class},
-        per_judge={judge: value for result in results.values() for judge, value in result.per_judge.items()},
-        details={key: value for result in results.values() for key, value in result.details.items()},
-        confusion=next((result.confusion for result in results.values() if result.confusion), None),
-        source_target=next((result.source_target for result in results.values() if result.source_target), None),
+        metrics=dict.fromkeys(metrics),
         info={name: _info(metric, may_rank=note is None) for name, metric in metrics.items()},
         judge_note=note,
         sources=len(context.source_index),
@@ -158,12 +175,30 @@ def _scores(
     )
 
 
+def _scores(described: MetricsFile, outcomes: Mapping[str, Outcome], broken: Mapping[str, str]) -> MetricsFile:
+    results = {name: result for name, result in outcomes[MODEL].items() if isinstance(result, MetricResult)}
+    reasons = {name: reason for name, reason in outcomes[MODEL].items() if isinstance(reason, str)}
+    classes = described.protocol["class_names"]
+    return described.model_copy(
+        update={
+            "metrics": _values(outcomes[MODEL]) | dict.fromkeys(broken),
+            "reasons": reasons | dict(broken),
+            "controls": {name: _values(outcome) for name, outcome in outcomes.items() if name != MODEL},
+            "per_class": {name: _named(classes, result.per_class) for name, result in results.items() if result.per_class},
+            "per_judge": {judge: value for result in results.values() for judge, value in result.per_judge.items()},
+            "details": {key: value for result in results.values() for key, value in result.details.items()},
+            "confusion": next((result.confusion for result in results.values() if result.confusion), None),
+            "source_target": next((result.source_target for result in results.values() if result.source_target), None),
+        }
+    )
+
+
 def _values(outcome: Outcome) -> dict[str, float | None]:
     return {name: result.value if isinstance(result, MetricResult) else None for name, result in outcome.items()}
 
 
-def _named(context: EvaluationContext, per_class: Mapping[int, float]) -> dict[str, float | None]:
-    return {name: per_class.get(label) for label, name in enumerate(context.dataset.class_names)}
+def _named(class_names: Sequence[str], per_class: Mapping[int, float]) -> dict[str, float | None]:
+    return {name: per_class.get(label) for label, name in enumerate(class_names)}
 
 
 def _judge_note(context: EvaluationContext) -> str | None:
@@ -177,23 +212,34 @@ def _judge_note(context: EvaluationContext) -> str | None:
 
 def _info(metric: Metric, may_rank: bool) -> MetricInfo:
     """What the metric says of itself; a vote of weak judges ranks nothing."""
-    return metric.info if may_rank or "votes" not in metric.needs else metric.info.model_copy(update={"ranked": False})
+    return metric.info.model_copy(update={} if may_rank or "votes" not in metric.needs else {"ranked": False})
 
 
-def _per_image(context: EvaluationContext, outcome: Outcome) -> pd.DataFrame:
+def _faces(context: EvaluationContext) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The pairs of the grid, and the sources with their own class: which face, from which class to which."""
+    grid, labels = context.grid, context.labels
+    asked = ((context.source_index[grid.position], grid.source, grid.target), (context.source_index, labels, labels))
+    pairs, own = (
+        pd.DataFrame({name: np.array(values) for name, values in zip(OWN_COLUMNS, of, strict=True)}, dtype="Int64")
+        for of in asked
+    )
+    return pairs, own
+
+
+def _per_image(faces: tuple[pd.DataFrame, pd.DataFrame], outcome: Outcome) -> pd.DataFrame:
     """One row for each pair of the grid, and one for each source with its own class, source by source."""
-    grid, results = context.grid, [result for result in outcome.values() if isinstance(result, MetricResult)]
-    pairs = _frame(context.source_index[grid.position], grid.source, grid.target, [r.per_pair for r in results])
-    own = _frame(context.source_index, context.labels, context.labels, [r.per_source for r in results])
-    table = pd.concat([pairs, own], ignore_index=True)
+    results = [result for result in outcome.values() if isinstance(result, MetricResult)]
+    pairs, own = faces
+    table = pd.concat(
+        [_widened(pairs, [r.per_pair for r in results]), _widened(own, [r.per_source for r in results])], ignore_index=True
+    )
     return table.sort_values(["source_index", "target"], ignore_index=True)
 
 
-def _frame(index: Tensor, source: Tensor, target: Tensor, columns: list[Mapping[str, Tensor]]) -> pd.DataFrame:
-    table = {"source_index": index.numpy(), "source": source.numpy(), "target": target.numpy()}
-    for named in columns:
-        table |= {name: values.cpu().numpy() for name, values in named.items()}
-    return pd.DataFrame(table).astype({name: "Int64" for name, values in table.items() if values.dtype == np.int64})
+def _widened(faces: pd.DataFrame, columns: list[Mapping[str, Tensor]]) -> pd.DataFrame:
+    table = {name: values.numpy() for named in columns for name, values in named.items()}
+    whole = {name: "Int64" for name, values in table.items() if values.dtype == np.int64}
+    return pd.concat([faces, pd.DataFrame(table, index=faces.index).astype(whole)], axis=1)
 
 
 def _gallery(context: EvaluationContext) -> dict[str, np.ndarray[Any, Any]]:

@@ -11,6 +11,10 @@ their faces come from.
 
         def compute(self, context, row):
             return MetricResult(row.faces.images.float().mean().item())
+
+What it is given belongs to all metrics: ``row.faces.images`` is a copy that it may write to, pools, labels and the grid are not.
+Its numbers must be finite, and its columns, details and judges bear names that no other metric's have; a metric of another
+package that breaks this, or fails, has no score, and every other is what it would be without it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ganzoo.data.cache import tensor_digest
-from ganzoo.evaluation.backbones import JudgeVotes
+from ganzoo.evaluation.backbones import BACKBONES, JudgeVotes
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.features import Backbone, Faces, NotAvailable, describe
 from ganzoo.evaluation.metrics import Metric
@@ -107,10 +107,7 @@ def describe_protocol(context: EvaluationContext, metrics: Mapping[str, Metric])
     classes = context.num_classes
     everything = Faces(context.split_pool, torch.arange(len(context.split)), context.split.labels)
     return EvaluationProtocol(
-        metrics={
-            name: MetricDefinition(version=metric.version, parameters=dict(metric.parameters()))
-            for name, metric in sorted(metrics.items())
-        },
+        metrics={name: define(metric) for name, metric in sorted(metrics.items())},
         backbones=_backbones(context, metrics.values()),
         judges=dict(context.judges.weight_hashes) if context.judges else {},
         reference=_manifest("train", context.reference, classes),
@@ -120,6 +117,11 @@ def describe_protocol(context: EvaluationContext, metrics: Mapping[str, Metric])
         faces_per_class=context.faces_per_class,
         precision=context.settings.precision,
     )
+
+
+def define(metric: Metric) -> MetricDefinition:
+    """Which definition a metric computes."""
+    return MetricDefinition(version=metric.version, parameters=dict(metric.parameters()))
 
 
 def _backbones(context: EvaluationContext, metrics: Iterable[Metric]) -> dict[str, BackboneRecord | None]:
@@ -135,6 +137,10 @@ def _available(context: EvaluationContext, name: str) -> BackboneRecord | None:
     try:
         return _record(context, context.backbone(name))
     except NotAvailable:
+        return None
+    except (Exception, SystemExit):  # another package's: the metrics that need it have no score, and tell why
+        if BACKBONES.origin(name) == "ganzoo":
+            raise
         return None
 
 

@@ -13,7 +13,7 @@ from ganzoo.config import RunConfig
 from ganzoo.data.base import Dataset
 from ganzoo.data.pixels import to_minus1_1
 from ganzoo.evaluation.dinov2 import DinoV2
-from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
+from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate, load_metrics
 from ganzoo.evaluation.features import NotAvailable, describe
 from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
@@ -23,7 +23,7 @@ from ganzoo.evaluation.passages import PASSAGES, probed_sources
 from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
 from ganzoo.evaluation.translate import Translator, has_variants
 from ganzoo.reporting import Reporter
-from ganzoo.runs.folder import RunFolder, write_atomically, write_json
+from ganzoo.runs.folder import RunFolder, as_json, write_together
 
 OVERHEAD_SECONDS = 10.0
 """What scoring takes beside translating: judges, distances, writing."""
@@ -73,6 +73,8 @@ class Scorer:
             inception_weights=inception_weights,
             dinov2_weights=dinov2_weights,
         )
+        for name, reason in load_metrics(settings.metrics)[1].items():
+            reporter.say(f"The metric '{name}' {reason}")
         return cls(dataset, _judges(dataset, device, config.precision, reporter), settings, device, reporter)
 
     def estimate_seconds(self, translator: Translator) -> float:
@@ -99,9 +101,13 @@ class Scorer:
         with self.reporter.task("scoring", 1) as task:
             evaluation = evaluate(translator, self.dataset, self.judges, self.settings, device=self.device, progress=task.show)
         gallery: dict[str, Any] = {**evaluation.gallery, "class_names": np.array(self.dataset.class_names)}
-        write_atomically(folder.per_image, lambda file: evaluation.per_image.to_parquet(file, index=False))
-        write_atomically(folder.gallery, lambda file: np.savez_compressed(file, allow_pickle=False, **gallery))
-        write_json(folder.metrics, evaluation.metrics)
+        write_together(
+            {
+                folder.per_image: lambda file: evaluation.per_image.to_parquet(file, index=False),
+                folder.gallery: lambda file: np.savez_compressed(file, allow_pickle=False, **gallery),
+                folder.metrics: lambda file: file.write_text(as_json(evaluation.metrics)),
+            }
+        )
         return time.perf_counter() - began
 
     def _dinov2_seconds_per_image(self) -> float:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -119,26 +119,38 @@ def read_json(path: Path, model: type[Model]) -> Model:
         raise GanzooError(f"{path} is not a valid {model.__name__}: {where + ': ' if where else ''}{first['msg']}.") from error
 
 
+def as_json(record: BaseModel) -> str:
+    """A record as the text of its file; floats must be finite."""
+    return json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, record: BaseModel) -> None:
     """Writes a record as JSON, atomically; floats must be finite."""
-    write_atomically(
-        path, lambda file: file.write_text(json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
-    )
+    write_atomically(path, lambda file: file.write_text(as_json(record)))
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk, then renames it to ``path``."""
-    if not path.name:  # "." or "/"
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    write_together({path: write})
+
+
+def write_together(writes: Mapping[Path, Callable[[Path], object]]) -> None:
+    """The same for files that belong together: where one of them cannot be written, none is replaced."""
+    for path in writes:
+        if not path.name:  # "." or "/"
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    temporaries = {path: path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}") for path in writes}
     try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        for path, write in writes.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporaries[path])
+            with open(temporaries[path], "rb+") as file:
+                os.fsync(file.fileno())
+        for path, temporary in temporaries.items():
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
