@@ -33,7 +33,8 @@ def bootstrap_intervals(
         macro: Metrics that are means over target classes of the classes' means.
 
     Returns:
-        Metric -> (low, high), 95 %, for metrics with a column that gives their value; the same input gives the same bits.
+        Metric -> (low, high), 95 %, for metrics with a column that gives their value, unless it holds so few faces that a
+        resample may be without any; the same input gives the same bits.
     """
     sources, labels = _sources(per_image)
     whole, parts = np.ones((1, len(sources))), {}
@@ -47,7 +48,8 @@ def bootstrap_intervals(
         for name, part in parts.items():
             draws[name].append(_means(weights, *part))
     tail = (1 - LEVEL) / 2
-    return {name: _quantiles(np.concatenate(values), tail) for name, values in draws.items()}
+    drawn = {name: np.concatenate(values) for name, values in draws.items()}
+    return {name: _quantiles(values, tail) for name, values in drawn.items() if not np.isnan(values).any()}
 
 
 def _sources(per_image: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -68,9 +70,11 @@ def _sums(per_image: pd.DataFrame, name: str, sources: npt.NDArray[np.int64], ma
 
 
 def _means(weights: Floats, sums: Floats, counts: Floats) -> Floats:
-    """The score of each resample, ``(B,)``, from how often it has each source, ``(B, S)``."""
+    """The score of each resample, ``(B,)``, from how often it has each source, ``(B, S)``; NaN where it has no face to score."""
     with np.errstate(invalid="ignore"):
-        means: Floats = np.nanmean((weights @ sums) / (weights @ counts), axis=1)
+        of_groups = (weights @ sums) / (weights @ counts)
+    means, scored = np.full(len(weights), np.nan), ~np.isnan(of_groups).all(axis=1)
+    means[scored] = np.nanmean(of_groups[scored], axis=1)
     return means
 
 
@@ -90,5 +94,5 @@ def _multinomial(rng: np.random.Generator, size: int, count: int) -> Floats:
 
 
 def _quantiles(values: Floats, tail: float) -> tuple[float, float]:
-    low, high = np.nanquantile(values, [tail, 1 - tail])
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)

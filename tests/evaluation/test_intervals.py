@@ -97,6 +97,14 @@ def test_a_value_that_is_not_the_mean_of_its_column_gets_none() -> None:
     assert bootstrap_intervals(table, {"empty": 1.0}) == {}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_column_of_so_few_faces_that_a_resample_has_none_gets_none() -> None:
+    table = _grid((3, 3))
+    table["few"] = np.where(table.source_index == 1, 0.5, np.nan)
+    table["all"] = np.arange(12.0)
+    assert set(bootstrap_intervals(table, {"few": 0.5, "all": table.query("source != target")["all"].mean()})) == {"all"}
+
+
 def test_many_sources_are_resampled_a_few_times_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = _grid((10, 20))
     table["m"] = np.arange(60.0)
