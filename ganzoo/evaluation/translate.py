@@ -98,12 +98,12 @@ def translate(
     with torch.inference_mode():
         for part in _batches(len(index), batch_size, progress, task):
             batch = to_minus1_1(images[index[part]].to(device))
-            asked = batch, source[part].to(device), target[part].to(device)
+            asked = batch, source[part].to(device, copy=True), target[part].to(device, copy=True)
             if seeds is None:
                 output = translator(*asked)
             else:
                 assert isinstance(translator, VaryingTranslator), "only what varies is given seeds"
-                output = translator.vary(*asked, seeds[part])
+                output = translator.vary(*asked, seeds[part].clone())
             _check(output, batch)
             faces[part] = to_uint8(output).cpu()
     return faces
@@ -149,10 +149,11 @@ def there_and_back(
         for part in _batches(len(index), batch_size, progress, task):
             batch = to_minus1_1(images[index[part]].to(device))
             present, wanted = source[part].to(device), target[part].to(device)
-            there = translator(batch, present, wanted)
+            there = translator(batch, present.clone(), wanted.clone())
             _check(there, batch)
-            for name, passage in passages.items():
-                back = translator(passage(there, seeds[part]), wanted, present)
+            starts = {name: passage(there.clone(), seeds[part]) for name, passage in passages.items()}
+            for name, start in starts.items():  # copies throughout: a generator may work in place, or in one place again
+                back = translator(start, wanted.clone(), present.clone())
                 _check(back, batch)
                 results[name][part] = to_uint8(back).cpu()
     return results

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import GanzooError
-from ganzoo.evaluation.translate import translate
+from ganzoo.evaluation.passages import PASSAGES
+from ganzoo.evaluation.translate import there_and_back, translate
 
 LABELS = torch.zeros(10, dtype=torch.int64)
 
@@ -67,3 +68,33 @@ def test_refuses_another_shape() -> None:
 
     with pytest.raises(GanzooError, match=r"\(10, 3, 4, 3\)"):
         translate(Cropping(0), _images(), LABELS, LABELS)
+
+
+class InPlace:
+    """Inverts faces, writes into all that it is given, and gives every answer in the same place."""
+
+    takes_image = True
+    place: Tensor | None = None
+
+    def __call__(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        output = images.neg_() + target[:, None, None, None] / 10 - source[:, None, None, None] / 10
+        source.zero_(), target.zero_()
+        self.place = output if self.place is None else self.place.copy_(output)
+        return self.place
+
+
+def test_a_generator_that_works_in_place_goes_there_and_back_like_another() -> None:
+    class Careful(InPlace):
+        def __call__(self, images: Tensor, source: Tensor, target: Tensor) -> Tensor:
+            return super().__call__(images.clone(), source.clone(), target.clone()).clone()
+
+    images, source = _images(), torch.arange(10) % 3
+    untouched, in_place = (
+        {
+            **there_and_back(made, images, source, (source + 1) % 3, PASSAGES, torch.arange(10), index=torch.arange(10)),
+            "there": translate(made, images, source, (source + 1) % 3),
+        }
+        for made in (Careful(), InPlace())
+    )
+    assert all(torch.equal(untouched[name], in_place[name]) for name in untouched)
+    assert torch.equal(images, _images()) and torch.equal(source, torch.arange(10) % 3)
