@@ -43,11 +43,13 @@ class Registry(Generic[T]):
         kind: What the parts are, in the singular, for messages: ``"generator"``.
         group: Entry-point group that other packages use: ``"ganzoo.generators"``.
         builtins: Built-in name -> module whose import registers it.
+        listed: Whether ``ganzoo list`` shows them; else messages name them all.
     """
 
-    def __init__(self, kind: str, group: str, builtins: Mapping[str, str] | None = None) -> None:
+    def __init__(self, kind: str, group: str, builtins: Mapping[str, str] | None = None, *, listed: bool = True) -> None:
         self.kind = kind
         self.group = group
+        self._listed = listed
         self._builtin_modules = dict(builtins or {})
         self._registered: dict[str, T] = {}
         self._origins: dict[str, str] = {}
@@ -122,9 +124,10 @@ class Registry(Generic[T]):
             self._registered[name] = _attribute(_import(module, self.kind), attribute, self.kind)
             self._origins[name] = module
         else:
-            raise GanzooError(
-                f"Unknown {self.kind} '{name}'.{did_you_mean(name, self.names())} 'ganzoo list {self.kind}s' shows all."
-            )
+            names = self.names()
+            kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
+            known = f"'ganzoo list {kinds}' shows all." if self._listed else f"There are {', '.join(names)}."
+            raise GanzooError(f"Unknown {self.kind} '{name}'.{did_you_mean(name, names)} {known}")
 
     def _plugin_points(self) -> dict[str, EntryPoint]:
         if self._entry_points is None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from ganzoo import registry
+from ganzoo.cli import Kind
 from ganzoo.errors import GanzooError
+from ganzoo.evaluation.backbones import BACKBONES
 from ganzoo.registry import DATASETS, DISCRIMINATORS, GENERATORS, LOSSES, METRICS, Registry, load_plugin_file
 
 SHIPPED_REGISTRIES = [GENERATORS, DISCRIMINATORS, LOSSES, DATASETS, METRICS]
@@ -31,6 +33,19 @@ def with_entry_points(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry
         return Registry("part", "tests.parts", {"shipped": "json.decoder"})
 
     return make
+
+
+@pytest.mark.parametrize("parts", SHIPPED_REGISTRIES, ids=lambda parts: parts.kind)
+def test_a_message_names_a_list_that_there_is(parts: Registry[Any]) -> None:
+    with pytest.raises(GanzooError) as error:
+        parts.get("zzz")
+    assert str(error.value).endswith("' shows all.")
+    assert str(error.value).split("'ganzoo list ")[1].split("'")[0] in list(Kind)
+
+
+def test_where_there_is_no_list_a_message_names_all() -> None:
+    with pytest.raises(GanzooError, match=r"^Unknown backbone 'zzz'\. There are dinov2, identity, inception, judge\.$"):
+        BACKBONES.get("zzz")
 
 
 def test_names_are_known_without_an_import(with_entry_points: Callable[..., Registry[Any]]) -> None:

@@ -27,6 +27,7 @@ BACKBONES: Registry[Callable[[EvaluationContext], Backbone]] = Registry(
         "dinov2": "ganzoo.evaluation.backbones",
         "identity": "ganzoo.evaluation.identity_network",
     },
+    listed=False,
 )
 """Name -> function that builds it for an evaluation, or raises `NotAvailable` with the reason."""
 

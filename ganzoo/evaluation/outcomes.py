@@ -49,7 +49,7 @@ def check_metric(metric: object) -> Metric:
     if not isinstance(needs, Set) or not all(isinstance(need, str) for need in needs):
         raise GanzooError(f"its needs must be a frozenset of words, not {reprlib.repr(needs)}")
     for name in sorted(need.removeprefix("features:") for need in needs if need.startswith("features:")):
-        if name not in BACKBONES:
+        if name not in BACKBONES and ":" not in name:  # of a module:Class it is told when it is asked for
             raise GanzooError(f"it needs the backbone '{name}'; there are {', '.join(BACKBONES.names())}")
     if type(metric.version) is not int:
         raise GanzooError(f"its version must be a whole number, not {reprlib.repr(metric.version)}")

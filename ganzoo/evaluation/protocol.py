@@ -139,7 +139,7 @@ def _available(context: EvaluationContext, name: str) -> BackboneRecord | None:
     except NotAvailable:
         return None
     except (Exception, SystemExit):  # another package's: the metrics that need it have no score, and tell why
-        if BACKBONES.origin(name) == "ganzoo":
+        if name in BACKBONES and BACKBONES.origin(name) == "ganzoo":
             raise
         return None
 

@@ -175,6 +175,14 @@ def test_a_backbone_that_fails_costs_only_the_metrics_that_need_it(
     assert metrics.protocol["backbones"] == {"corner": None}
 
 
+def test_so_does_one_that_cannot_be_imported(
+    toy: Dataset, judges: Any, make_translator: Any, register: Callable[..., None]
+) -> None:
+    register("far", guest(lambda context, row: MetricResult(0.5), needs=frozenset({"features:no_such_module:Net"})))
+    metrics = evaluate(make_translator(), toy, judges, EvaluationSettings(metrics=("far", "l1_edit"))).metrics
+    assert metrics.metrics["l1_edit"] is not None and "no_such_module" in metrics.reasons["far"]
+
+
 CHANGES: dict[str, Callable[[EvaluationContext, Row], object]] = {
     "split.images": lambda context, row: context.source_of_pair.pool.images.zero_(),
     "rows.model.faces.pool.images": lambda context, row: context.rows["model"].faces.pool.images.zero_(),
