@@ -22,7 +22,15 @@ from ganzoo.evaluation.features import NotAvailable
 from ganzoo.evaluation.grid import first_of_each_class
 from ganzoo.evaluation.intervals import bootstrap_intervals
 from ganzoo.evaluation.metrics import Metric, MetricResult
-from ganzoo.evaluation.outcomes import OWN_COLUMNS, check_metric, check_result, find_change, shared_state
+from ganzoo.evaluation.outcomes import (
+    OWN_COLUMNS,
+    UnfitError,
+    check_metric,
+    check_reason,
+    check_result,
+    find_change,
+    shared_state,
+)
 from ganzoo.evaluation.protocol import describe_protocol
 from ganzoo.evaluation.rows import MODEL, Row
 from ganzoo.evaluation.settings import EvaluationSettings
@@ -145,15 +153,13 @@ def _compute_foreign(
 def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric, others: Outcome) -> MetricResult | str:
     try:
         reason = metric.applicable(context, row)
-        if reason is None:
-            return check_result(name, metric.compute(context, row), context, row, others)
-        if not isinstance(reason, str):
-            raise GanzooError(f"applicable() gave a {type(reason).__name__}, not words or None")
-        return reason
+        if reason is not None:
+            return check_reason(reason)
+        return check_result(name, metric.compute(context, row), context, row, others)
     except NotAvailable as reason:
         return str(reason)
     except (Exception, SystemExit) as error:  # another package's mistake must not cost the run its other scores
-        if METRICS.origin(name) == "ganzoo":
+        if METRICS.origin(name) == "ganzoo" and not isinstance(error, UnfitError):
             raise
         return f"failed: {in_one_line(error)}"
 

@@ -35,31 +35,46 @@ State = dict[tuple[object, ...], tuple[object, int]]
 """Where in the context -> the object and, of a tensor, how often it was written to."""
 
 
+class UnfitError(GanzooError):
+    """A metric is, or gave, something that cannot be a score's."""
+
+
 def check_metric(metric: object) -> Metric:
     """A metric that says rightly what it is.
 
     Raises:
-        GanzooError: What is wrong with it.
+        UnfitError: What is wrong with it.
     """
     if not isinstance(metric, Metric):
-        raise GanzooError(f"what is registered makes a {type(metric).__name__}, not a Metric")
+        raise UnfitError(f"what is registered makes a {type(metric).__name__}, not a Metric")
     info, needs = getattr(metric, "info", None), metric.needs
     if not isinstance(info, MetricInfo):
-        raise GanzooError(f"its info must be a MetricInfo, not {reprlib.repr(info)}")
+        raise UnfitError(f"its info must be a MetricInfo, not {reprlib.repr(info)}")
     if not isinstance(needs, Set) or not all(isinstance(need, str) for need in needs):
-        raise GanzooError(f"its needs must be a frozenset of words, not {reprlib.repr(needs)}")
+        raise UnfitError(f"its needs must be a frozenset of words, not {reprlib.repr(needs)}")
     for name in sorted(need.removeprefix("features:") for need in needs if need.startswith("features:")):
         if name not in BACKBONES and ":" not in name:  # of a module:Class it is told when it is asked for
-            raise GanzooError(f"it needs the backbone '{name}'; there are {', '.join(BACKBONES.names())}")
+            raise UnfitError(f"it needs the backbone '{name}'; there are {', '.join(BACKBONES.names())}")
     if type(metric.version) is not int:
-        raise GanzooError(f"its version must be a whole number, not {reprlib.repr(metric.version)}")
+        raise UnfitError(f"its version must be a whole number, not {reprlib.repr(metric.version)}")
     if type(metric.macro) is not bool:
-        raise GanzooError(f"its macro must be True or False, not {reprlib.repr(metric.macro)}")
+        raise UnfitError(f"its macro must be True or False, not {reprlib.repr(metric.macro)}")
     try:
         fingerprint(define(metric).parameters)
     except (Exception, SystemExit) as error:
-        raise GanzooError(f"its parameters() must give plain JSON: {in_one_line(error)}") from error
+        raise UnfitError(f"its parameters() must give plain JSON: {in_one_line(error)}") from error
     return metric
+
+
+def check_reason(reason: object) -> str:
+    """Why a metric is not applicable, in words.
+
+    Raises:
+        UnfitError: They are none.
+    """
+    if not isinstance(reason, str):
+        raise UnfitError(f"applicable() gave a {type(reason).__name__}, not words or None")
+    return reason
 
 
 def check_result(name: str, result: object, context: EvaluationContext, row: Row, others: Mapping[str, object]) -> MetricResult:
@@ -73,10 +88,10 @@ def check_result(name: str, result: object, context: EvaluationContext, row: Row
         others: Metric -> outcome of those computed before on this row.
 
     Raises:
-        GanzooError: Something is no finite number, does not fit the faces, or bears a name that is taken.
+        UnfitError: Something is no finite number, does not fit the faces, or bears a name that is taken.
     """
     if not isinstance(result, MetricResult):
-        raise GanzooError(f"it gave a {type(result).__name__}, not a MetricResult")
+        raise UnfitError(f"it gave a {type(result).__name__}, not a MetricResult")
     value = None if result.value is None else _number("its value", result.value)
     if row.name != MODEL:
         return MetricResult(value)
@@ -91,7 +106,7 @@ def check_result(name: str, result: object, context: EvaluationContext, row: Row
         per_source=_columns("per_source", result.per_source, len(context.source_index)),
     )
     if strange := checked.per_class.keys() - set(range(context.num_classes)):
-        raise GanzooError(f"per_class has {reprlib.repr(min(strange, key=str))}, which is no class")
+        raise UnfitError(f"per_class has {reprlib.repr(min(strange, key=str))}, which is no class")
     _check_names(name, checked, {other: given for other, given in others.items() if isinstance(given, MetricResult)})
     return checked
 
@@ -102,7 +117,7 @@ def _check_names(name: str, result: MetricResult, others: Mapping[str, MetricRes
     owners |= {entry: f"'{other}'" for other, given in others.items() for entry in _entries(given)}
     for what, entry in _entries(result):
         if owner := owners.get((what, entry)):
-            raise GanzooError(f"its {what} '{entry}' has the name of one of {owner}; give it another")
+            raise UnfitError(f"its {what} '{entry}' has the name of one of {owner}; give it another")
 
 
 def _entries(result: MetricResult) -> Iterator[tuple[str, str]]:
@@ -117,7 +132,7 @@ def _number(what: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError, RuntimeError):
         number = math.nan
     if not math.isfinite(number):
-        raise GanzooError(f"{what} is {reprlib.repr(value)}, not a finite number")
+        raise UnfitError(f"{what} is {reprlib.repr(value)}, not a finite number")
     return number
 
 
@@ -132,9 +147,9 @@ def _details(values: Mapping[str, float | None]) -> dict[str, float | None]:
 
 def _mapping(what: str, values: object) -> Mapping[Any, Any]:
     if not isinstance(values, Mapping):
-        raise GanzooError(f"{what} must be a mapping, not a {type(values).__name__}")
+        raise UnfitError(f"{what} must be a mapping, not a {type(values).__name__}")
     if what != "per_class" and not all(isinstance(key, str) for key in values):
-        raise GanzooError(f"the keys of {what} must be words")
+        raise UnfitError(f"the keys of {what} must be words")
     return values
 
 
@@ -142,12 +157,12 @@ def _record(kind: type[Record], value: object) -> Record | None:
     if value is None:
         return None
     if not isinstance(value, kind):
-        raise GanzooError(f"it gave a {type(value).__name__} where a {kind.__name__} is asked for")
+        raise UnfitError(f"it gave a {type(value).__name__} where a {kind.__name__} is asked for")
     try:
         plain = json.dumps(value.model_dump(mode="json"), allow_nan=False)
         return kind.model_validate_json(plain)
     except ValueError as error:
-        raise GanzooError(f"its {kind.__name__} is not plain finite JSON: {in_one_line(error)}") from error
+        raise UnfitError(f"its {kind.__name__} is not plain finite JSON: {in_one_line(error)}") from error
 
 
 def _columns(what: str, columns: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
@@ -157,17 +172,17 @@ def _columns(what: str, columns: Mapping[str, Tensor], size: int) -> dict[str, T
 def _column(name: str, values: object, size: int) -> Tensor:
     """A copy, int64 or float, in which NaN stands for what is missing."""
     if not isinstance(values, Tensor):
-        raise GanzooError(f"column '{name}' is a {type(values).__name__}, not a tensor")
+        raise UnfitError(f"column '{name}' is a {type(values).__name__}, not a tensor")
     if values.dim() != 1:
-        raise GanzooError(f"column '{name}' has {values.dim()} dimensions, not 1")
+        raise UnfitError(f"column '{name}' has {values.dim()} dimensions, not 1")
     if len(values) != size:
-        raise GanzooError(f"column '{name}' has {len(values)} entries where {size} faces are scored")
+        raise UnfitError(f"column '{name}' has {len(values)} entries where {size} faces are scored")
     if values.dtype.is_complex or values.layout is not torch.strided:
-        raise GanzooError(f"column '{name}' holds {values.dtype}, {values.layout}: not plain numbers")
+        raise UnfitError(f"column '{name}' holds {values.dtype}, {values.layout}: not plain numbers")
     kind = torch.promote_types(values.dtype, torch.float32 if values.is_floating_point() else torch.int64)
     plain = values.detach().cpu().to(kind, copy=True)
     if bool(plain.isinf().any()):
-        raise GanzooError(f"column '{name}' holds infinity")
+        raise UnfitError(f"column '{name}' holds infinity")
     return torch.from_numpy(np.array(plain.numpy()))
 
 

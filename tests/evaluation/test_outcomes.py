@@ -113,6 +113,15 @@ def test_a_result_that_is_not_right_costs_only_its_metric(
     assert as_json(evaluation.metrics)
 
 
+def test_nor_does_a_value_of_ganzoo_itself_that_is_not_finite(
+    toy: Dataset, judges: Any, make_translator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(METRICS.get("l1_edit"), "compute", lambda self, context, row: MetricResult(NAN))
+    metrics = evaluate(make_translator(), toy, judges, EvaluationSettings(metrics=CHEAP)).metrics
+    assert metrics.metrics == {"l1_edit": None, "acc": 1.0}
+    assert metrics.reasons == {"l1_edit": "failed: its value is nan, not a finite number"}
+
+
 def test_numbers_of_every_kind_are_plain_afterwards(
     toy: Dataset, judges: Any, make_translator: Any, register: Callable[..., None], tmp_path: Path
 ) -> None:
