@@ -18,10 +18,10 @@ from rich.text import Text
 from ganzoo import experiment
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.devices import choose_device, describe_device
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError
 from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.inception import find_weights
-from ganzoo.faults import fault_in_words
+from ganzoo.faults import reason_in_words
 from ganzoo.planned import PlannedRun, in_words, seconds_left
 from ganzoo.planning import SuiteSettings, plan_suite
 from ganzoo.reporting import SuiteReporter, duration
@@ -190,7 +190,7 @@ class SuiteSession:
         return time.monotonic() + EARLY_MARGIN * self.overhead < self.deadline
 
     def _fail(self, number: int, error: BaseException) -> None:
-        reason = in_one_line(error) if isinstance(error, GanzooError) else fault_in_words(error) or in_one_line(error)
+        reason = reason_in_words(error)
         self._note(number, "failed", reason)
         self.reporter.say(f"[{number + 1}/{len(self.runs)}] failed: {self.runs[number].name}: {reason}")
         if os.environ.get("GANZOO_DEBUG"):

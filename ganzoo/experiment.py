@@ -150,7 +150,7 @@ def evaluate_run(
     scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, dinov2_weights, reporter)
     place = RunFolder(Path(folder))
     seconds = scorer.score(saved.translator, place)
-    write_json(place.info, saved.info.model_copy(update={"evaluation_seconds": round(seconds, 2)}))
+    write_json(place.info, saved.info.scored(seconds))
     return place.read_metrics()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from ganzoo.errors import in_one_line
+from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.registry import FOREIGN_PACKAGES
 
 
@@ -26,3 +26,8 @@ def fault_in_words(error: BaseException) -> str | None:
     if not FOREIGN_PACKAGES or not isinstance(error, Exception) or isinstance(error, OSError):
         return None
     return f"{in_one_line(error)} (with parts of {', '.join(sorted(FOREIGN_PACKAGES))} in use)"
+
+
+def reason_in_words(error: BaseException) -> str:
+    """Why something ended, for its record: ganzoo's own words, the fault of a part from elsewhere, or the error itself."""
+    return (None if isinstance(error, GanzooError) else fault_in_words(error)) or in_one_line(error)

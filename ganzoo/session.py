@@ -24,6 +24,7 @@ from ganzoo.data.base import SPLIT_NAMES, Dataset
 from ganzoo.devices import describe_device, peak_memory_bytes, reset_peak_memory
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.scoring import Scorer
+from ganzoo.faults import reason_in_words
 from ganzoo.header import print_advice, print_header, seconds_per_step
 from ganzoo.loggers import create_logger
 from ganzoo.models.base import Discriminator, Generator, create_discriminator, create_generator
@@ -237,17 +238,13 @@ class RunSession:
             deadline = self.started + max(60 * self.options.max_minutes - reserve, 1.0)
         try:
             reason = loop.train(deadline)
+            self._save(loop)
         except DivergedError as error:
             self._close(info, loop, "diverged", str(error))
             raise
         except BaseException as error:
-            self._close(info, loop, "failed", f"{type(error).__name__}: {error}")
+            self._close(info, loop, "failed", reason_in_words(error))
             raise
-        self.folder.metrics.unlink(missing_ok=True)  # Scores of an earlier stop are not those of this generator.
-        self._save_generator(loop.trainer.scored_generator())
-        pictures = sorted(self.folder.samples.glob("images_*.png"))
-        loop.samples.save_timeline(pictures)
-        loop.samples.save_intensities(loop.translator)
         info = self._close(info, loop, "stopped" if reason else "finished", reason)
         if reason:
             self.reporter.say(f"Stopped after step {loop.trainer.position.step}: {reason}. The same command goes on from there.")
@@ -259,8 +256,13 @@ class RunSession:
     def _score(self, info: RunInfo, translator: GeneratorTranslator | None = None) -> None:
         translator = translator or self._translator(load_generator(self.folder.path).to(self.fabric.device))
         translator.restart_noise()
-        seconds = self.scorer.score(translator, self.folder)
-        write_json(self.folder.info, info.model_copy(update={"evaluation_seconds": round(seconds, 2)}))
+        try:
+            seconds = self.scorer.score(translator, self.folder)
+        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
+            status = "diverged" if isinstance(error, DivergedError) else info.status
+            write_json(self.folder.info, info.model_copy(update={"status": status, "message": reason_in_words(error)}))
+            raise
+        write_json(self.folder.info, info.scored(seconds))
 
     def _result(self) -> RunResult:
         metrics = self.folder.read_metrics() if self.folder.metrics.is_file() else None
@@ -280,8 +282,19 @@ class RunSession:
         write_json(self.folder.info, closed)
         return closed
 
+    def _save(self, loop: TrainingLoop) -> None:
+        """Writes what training has made: the generator, and pictures of the whole way."""
+        self.folder.metrics.unlink(missing_ok=True)  # Scores of an earlier stop are not those of this generator.
+        self._save_generator(loop.trainer.scored_generator())
+        loop.samples.save_timeline(sorted(self.folder.samples.glob("images_*.png")))
+        loop.samples.save_intensities(loop.translator)
+
     def _save_generator(self, generator: Generator) -> None:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+        # Copies, for the format takes no tensors that share memory, as tied weights do.
+        tensors = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in generator.state_dict().items()
+        }
         write_atomically(self.folder.generator, lambda file: save_file(tensors, file))
 
     def _write_config(self) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ import ganzoo
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.evaluation.scoring import Scorer
 from ganzoo.experiment import RunOptions, RunResult
+from ganzoo.models.stargan import StarGANGenerator
+from ganzoo.registry import GENERATORS
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder
 from ganzoo.seeds import run_seeds
@@ -240,6 +244,55 @@ def test_divergence_is_told_and_kept(tmp_path: Path) -> None:
     (info,) = tmp_path.rglob("run.json")
     record = json.loads(info.read_text())
     assert record["status"] == "diverged" and "became" in record["message"]
+
+
+@pytest.fixture
+def tied() -> Iterator[type[StarGANGenerator]]:
+    """A generator two of whose layers are one, registered for the length of a test."""
+
+    class Tied(StarGANGenerator):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.again = self.main
+
+    GENERATORS.add("tied", Tied, origin="test")
+    yield Tied
+    del GENERATORS._registered["tied"], GENERATORS._origins["tied"]
+
+
+def test_tied_weights_are_saved_and_loaded(tied: type[StarGANGenerator], tmp_path: Path) -> None:
+    result = tiny_run(tmp_path, "generator=tied", images=16)
+    assert result.info.status == "finished" and result.metrics is not None
+    assert ganzoo.evaluate_run(result.folder, device="cpu").metrics == result.metrics.metrics
+
+
+def test_a_generator_that_cannot_be_saved_is_noted_and_saved_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("ganzoo.session.save_file", lambda tensors, file: [][0])
+        with pytest.raises(IndexError):
+            tiny_run(tmp_path, images=16)
+    (info,) = tmp_path.rglob("run.json")
+    record = json.loads(info.read_text())
+    assert record["status"] == "failed" and record["message"] == "IndexError: list index out of range"
+    assert tiny_run(tmp_path, images=16).info.message is None
+
+
+@pytest.mark.parametrize(("error", "status"), [(GanzooError, "finished"), (DivergedError, "diverged")])
+def test_why_a_run_has_no_scores_is_kept_until_it_has(
+    error: type[GanzooError], status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(*_: Any) -> float:
+        raise error("It has no scores.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scorer, "score", score)
+        with pytest.raises(error):
+            tiny_run(tmp_path, images=16)
+    (info,) = tmp_path.rglob("run.json")
+    record = json.loads(info.read_text())
+    assert record["status"] == status and record["message"] == "It has no scores."
+    scored = tiny_run(tmp_path, images=16)
+    assert scored.info.status == "finished" and scored.info.message is None and scored.metrics is not None
 
 
 @pytest.mark.parametrize("recipe", sorted(set(ganzoo.list_recipes()) - {"stargan", "example"}))

@@ -99,7 +99,7 @@ class RunInfo(_Record):
         fingerprint: Training fingerprint: recipe, precision, data and plugins, without seed and length.
         seed: Seed of the run.
         status: See :data:`Status`.
-        message: Why it stopped, where it did not finish.
+        message: Why it stopped, where it did not finish; why it has no scores, where scoring it failed.
         started: UTC time, ISO 8601.
         ended: UTC time, ISO 8601.
         preset: ``quick``, ``paper`` or None.
@@ -127,6 +127,11 @@ class RunInfo(_Record):
     progress: Progress = Field(default_factory=Progress)
     evaluation_seconds: float | None = None
     peak_memory_bytes: int | None = None
+
+    def scored(self, seconds: float) -> RunInfo:
+        """The record once scoring, which took so long, has succeeded; of a finished run there is no more to tell."""
+        message = None if self.status == "finished" else self.message
+        return self.model_copy(update={"evaluation_seconds": round(seconds, 2), "message": message})
 
 
 class MetricInfo(_Record):
