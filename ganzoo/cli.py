@@ -403,12 +403,14 @@ def train(
     plugin: Plugins = None,
 ) -> None:
     """Trains the judges of a dataset: three that vote and one that gives features."""
+    from ganzoo.config import check_seed
     from ganzoo.data.base import load_dataset
     from ganzoo.devices import choose_device, choose_precision
     from ganzoo.evaluation.judge_training import train_judges
     from ganzoo.registry import load_plugin_file
     from ganzoo.reporting import Reporter
 
+    check_seed(seed)
     for file in plugin or ():
         load_plugin_file(file)
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size)
@@ -435,10 +437,12 @@ def train_identity(
     device: DeviceOption = Device.auto,
 ) -> None:
     """Trains the network that recognises rendered people: the one that is shipped, or another like it."""
+    from ganzoo.config import check_seed
     from ganzoo.devices import choose_device
     from ganzoo.evaluation.identity_training import train_identity_network
     from ganzoo.reporting import Reporter
 
+    check_seed(seed)
     train_identity_network(out, steps=steps, seed=seed, device=choose_device(device.value), log=Reporter().say)
 
 

@@ -10,7 +10,7 @@ from ganzoo.config import Component, Phase, Recipe
 from ganzoo.data.conditions import without_prototype
 from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.losses.base import LossTerm
-from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems
+from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems, zero_problems
 from ganzoo.models.cost import trial_problems
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 
@@ -56,7 +56,9 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
         problems = argument_problems(network, component.arguments)
         if problem := network.spec.size_problem(images.image_size_px):
             problems.append(problem)
-        yield from (f"{role} '{component.name}' {problem}" for problem in problems or _trial_problems(role, component, images))
+        if not problems and (problems := _trial_problems(role, component, images)):
+            problems = zero_problems(network, component.arguments) or problems
+        yield from (f"{role} '{component.name}' {problem}" for problem in problems)
     if any(spec.uses_action_units for spec in specs.values()) and (strangers := without_prototype(class_names)):
         yield f"it works in action units, and there is no prototype for the expressions {', '.join(strangers)}"
     if images.num_classes < 2:

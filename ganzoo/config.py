@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ganzoo.errors import GanzooError, did_you_mean, in_one_line
 
 RECIPE_GROUP = "ganzoo.recipes"
+LARGEST_SEED = 2**63 - 1
+"""What the random generators of torch take."""
 
 Model = TypeVar("Model", bound=BaseModel)
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
@@ -240,11 +242,23 @@ class RunConfig(_Settings):
     recipe: Recipe
     data: str
     image_size_px: int | None = Field(None, gt=0)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
     precision: Literal["32", "bf16"]
     preset: str | None = None
     max_sources: int | None = Field(None, gt=0)
     inception: bool = True
+
+
+def check_seed(seed: int) -> None:
+    """Says in words where a seed is out of range.
+
+    Raises:
+        GanzooError: It is negative, or larger than random generators take.
+    """
+    if seed < 0:
+        raise GanzooError(f"--seed must not be negative, not {seed}.")
+    if seed > LARGEST_SEED:
+        raise GanzooError(f"--seed must be below 2**63, not {seed}.")
 
 
 def configs_folder() -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ganzoo.compatibility import check_compatible
-from ganzoo.config import Recipe, RunConfig
+from ganzoo.config import Recipe, RunConfig, check_seed
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError
@@ -78,8 +78,7 @@ def run(
     resolved = _resolve(recipe, changes, scale, epochs)
     device = choose_device(options.device)
     chosen_precision = choose_precision(precision, device)
-    if seed < 0:
-        raise GanzooError(f"--seed must not be negative, not {seed}.")
+    check_seed(seed)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)

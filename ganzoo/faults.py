@@ -13,8 +13,10 @@ def fault_in_words(error: BaseException) -> str | None:
     """``my_model.py, line 12, in MyGenerator.forward: ValueError: ...``; None where no part from elsewhere is in use.
 
     An error that arises in ganzoo or a library although such parts are in use (they may have given it something odd) names
-    their packages.
+    their packages. Memory that is used up is said as such, whoever asked for it.
     """
+    if memory := _out_of_memory(error):
+        return memory
     frames = [
         (frame, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -26,6 +28,14 @@ def fault_in_words(error: BaseException) -> str | None:
     if not FOREIGN_PACKAGES or not isinstance(error, Exception) or isinstance(error, OSError):
         return None
     return f"{in_one_line(error)} (with parts of {', '.join(sorted(FOREIGN_PACKAGES))} in use)"
+
+
+def _out_of_memory(error: BaseException) -> str | None:
+    """Says that memory is used up; torch has a type of error for that of a device, and none for that of the CPU."""
+    on_device = type(error).__name__ == "OutOfMemoryError"
+    if not on_device and not isinstance(error, MemoryError) and "DefaultCPUAllocator" not in str(error):
+        return None
+    return f"Out of memory{' on the device' if on_device else ''}: smaller networks (width) or batches (batch_size) need less"
 
 
 def reason_in_words(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ganzoo import experiment
-from ganzoo.config import Recipe
+from ganzoo.config import Recipe, check_seed
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.reporting import Reporter
 from ganzoo.session import EARLY_MARGIN, RunOptions, RunResult
@@ -39,8 +39,10 @@ def chosen_seeds(seeds: int | None, named: Sequence[int]) -> list[int]:
         named: Each by itself.
 
     Raises:
-        GanzooError: Both are given.
+        GanzooError: Both are given, or a seed is out of range.
     """
+    for seed in named:
+        check_seed(seed)
     if seeds is not None and named:
         raise GanzooError(
             f"Give --seeds {seeds} for seeds 0 to {seeds - 1}, or --seed once for each seed of your choice, not both."

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ganzoo.config import Recipe, read_yaml, validated
+from ganzoo.config import LARGEST_SEED, Recipe, read_yaml, validated
 from ganzoo.errors import GanzooError
 from ganzoo.overrides import load_preset, resolve_recipe, with_epochs, with_images
 
@@ -30,7 +30,7 @@ class Scope(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: tuple[str, ...] | None = Field(None, min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(None, min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...] | None = Field(None, min_length=1)
     preset: str | None = None
     epochs: float | None = Field(None, gt=0, allow_inf_nan=False)
     images: int | None = Field(None, gt=0)

@@ -30,6 +30,8 @@ def invoke(*arguments: str) -> int:
         (("run", "sargan"), "Did you mean 'stargan'"),
         (("run", "stargan", "--set", "batchsize=4"), "Did you mean 'batch_size'"),
         (("run", "stargan", "--set", "generator=cdcgan"), "starts from noise"),
+        (("run", "stargan", "--seed", "0", "--seed", "18446744073709551616"), "--seed must be below 2**63"),
+        (("identity", "train", "--out", "nowhere", "--seed", "18446744073709551616"), "--seed must be below 2**63"),
         (("show", "nothing.yaml"), "does not exist"),
         (("data", "check", "folder:nowhere"), "nowhere"),
         (("data", "check", "fer4", "--data-root", "nowhere"), "nowhere"),
@@ -48,6 +50,26 @@ def test_bad_input_is_one_line_and_exit_code_2(
     error = capsys.readouterr().err
     assert error.startswith("ganzoo: ") and error.count("\n") == 1 and words in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory"), "Out of memory: "),
+        (MemoryError("Unable to allocate 9.09 TiB"), "Out of memory: "),
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate"), "Out of memory on the device: "),
+    ],
+)
+def test_memory_that_is_used_up_is_one_line(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use_up(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ganzoo.listing.print_recipe", use_up)
+    assert invoke("show", "stargan") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"ganzoo: {words}") and said.count("\n") == 1 and "batch_size" in said
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,15 @@ def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> No
         ("stargan", ["stages.0.phases.1.update=generater"], "there is no network 'generater' to update"),
         ("stargan", ["stages.0.phases.1.update=[generator, discriminator]"], "give each its own phase"),
         ("stargan", ["optimizers.critic.lr=1"], "optimizers names no network 'critic'"),
-        ("stargan", ["generator.width=-4"], "generator 'stargan' cannot work with width=-4, residual_blocks=6 on such images"),
+        ("stargan", ["generator.width=-4"], "generator 'stargan' needs a whole number of at least 1 for 'width', not -4"),
+        (
+            "stargan",
+            ["generator.residual_blocks=-1"],
+            "needs a whole number of at least 1 for 'residual_blocks', not -1",
+        ),
+        ("stargan", ["generator.width=0"], "generator 'stargan' needs at least 1 for 'width', not 0"),
+        ("cyclegan-c", ["discriminator.width=0"], "discriminator 'cyclegan' needs at least 1 for 'width', not 0"),
+        ("stargan", ["generator.width=null"], "generator 'stargan' needs a whole number for 'width', not null"),
         ("stargan", ["generator.width=wide"], "generator 'stargan' needs a whole number for 'width', not 'wide'"),
         ("stargan", ["generator.width=true"], "generator 'stargan' needs a whole number for 'width', not True"),
         ("stargan", ["generator.width=8.5"], "generator 'stargan' needs a whole number for 'width', not 8.5"),
@@ -101,6 +109,7 @@ def test_nothing_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(StarGANGenerator, "__init__", watched)
     assert _problems("generator.width=1024") == []
+    assert _problems("generator.residual_blocks=0", "discriminator.depth=null") == []
     assert set(devices) == {"meta"}
 
 

@@ -349,6 +349,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"preset": "quik"}, "Unknown preset 'quik'. Did you mean 'quick'"),
         ({"epochs": -1}, "--epochs must be positive"),
         ({"seed": -1}, "--seed must not be negative"),
+        ({"seed": 2**63}, r"--seed must be below 2\*\*63, not 9223372036854775808"),
         ({"max_minutes": 0}, "--max-minutes must be positive"),
         ({"changes": ("discriminator=cdcgan",)}, "gradient_penalty.*couples the images of a batch"),
         ({"precision": "16"}, "Unknown precision '16'"),

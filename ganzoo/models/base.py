@@ -273,12 +273,12 @@ def _create(
 
 
 def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
-    """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and what is no number."""
+    """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and what is no such number."""
     parameters = inspect.signature(factory).parameters
     wrong = [
-        f"needs {'a whole number' if isinstance(parameters[name].default, int) else 'a number'} for '{name}', not {value!r}"
+        f"needs {wanted} for '{name}', not {'null' if value is None else repr(value)}"
         for name, value in arguments.items()
-        if name in parameters and not _is_like(value, parameters[name].default)
+        if name in parameters and (wanted := _wanted(value, parameters[name]))
     ]
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return wrong
@@ -290,11 +290,31 @@ def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value may stand where a number is the default; anything may stand elsewhere."""
-    if isinstance(default, bool) or not isinstance(default, int | float) or value is None:
-        return True
-    return not isinstance(value, bool) and isinstance(value, int if isinstance(default, int) else int | float)
+def _wanted(value: Any, parameter: inspect.Parameter) -> str | None:
+    """What must stand where a number is the default, if ``value`` is none such; anything may stand elsewhere.
+
+    A whole number counts something where its default does; whether there may be none of it is for the network to say.
+    """
+    default = parameter.default
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return None
+    if value is None and "None" in str(parameter.annotation):
+        return None
+    whole = isinstance(default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return "a whole number" if whole else "a number"
+    return "a whole number of at least 1" if whole and default > 0 > value else None
+
+
+def zero_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
+    """Arguments of 0 where the default is a larger whole number, in words: what to look at where a network cannot work."""
+    parameters = inspect.signature(factory).parameters
+    defaults = {name: parameters[name].default for name in arguments if name in parameters}
+    return [
+        f"needs at least 1 for '{name}', not 0"
+        for name, default in defaults.items()
+        if arguments[name] == 0 and isinstance(default, int) and default > 0
+    ]
 
 
 def output_problems(network: Any, output: Any, count: int, images: tuple[int, int, int]) -> list[str]:

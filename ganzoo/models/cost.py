@@ -49,7 +49,9 @@ def trial_problems(name: str, arguments: Mapping[str, Any], images: tuple[int, i
         Exception: Whatever the network raises.
     """
     network = _traced(name, arguments, images, kind)
-    return output_problems(network, _pass(network, images, _TRIAL_IMAGES), _TRIAL_IMAGES, images)
+    problems = output_problems(network, _pass(network, images, _TRIAL_IMAGES), _TRIAL_IMAGES, images)
+    empty = [key for key, parameter in network.named_parameters() if not parameter.numel()]
+    return problems or ([f"has weights without numbers: {', '.join(empty)}"] if empty else [])
 
 
 def _pass(network: Any, images: tuple[int, int, int], count: int) -> Any:
