@@ -23,7 +23,7 @@ from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.inception import find_weights
 from ganzoo.faults import reason_in_words
 from ganzoo.planned import PlannedRun, in_words, seconds_left
-from ganzoo.planning import SuiteSettings, plan_suite
+from ganzoo.planning import SuiteSettings, plan_suite, refuse_conflicts
 from ganzoo.reporting import SuiteReporter, duration
 from ganzoo.runs.folder import write_json
 from ganzoo.runs.suite_record import OutcomeState, RunRecord, SuiteOutcome, SuiteRecord
@@ -71,19 +71,26 @@ def list_suite(path: str | Path, settings: SuiteSettings, options: RunOptions, r
     """Prints the runs of a suite with their state and, where it can be known, how long they take; runs nothing.
 
     Raises:
-        GanzooError: Bad input.
+        GanzooError: Bad input; runs whose folders hold another run are listed first.
     """
-    runs = plan_suite(Path(path), settings, options)
+    runs = plan_suite(Path(path), settings, options, with_conflicts=True)
     device = _device_in_words(options)
     table = Table("", "data", "recipe", "seed", "state", "time left", box=None, header_style="bold")
     for number, run in enumerate(runs, 1):
-        seconds, info = run.seconds_left(device), run.info()
-        again = f" ({info.status})" if info and info.status in ("diverged", "failed") else ""
-        left = "" if run.state() == "done" else "unknown" if seconds is None else f"about {duration(seconds)}"
-        cells = (str(number), run.config.data, run.config.recipe.name, str(run.config.seed), run.state() + again, left)
+        cells = (str(number), run.config.data, run.config.recipe.name, str(run.config.seed), *_state_and_time(run, device))
         table.add_row(*map(Text, cells))
     reporter.console.print(table)
     reporter.say(in_words(runs, device))
+    refuse_conflicts(Path(path), runs)
+
+
+def _state_and_time(run: PlannedRun, device: str) -> tuple[str, str]:
+    """How far a run is, and the time it still takes, in words."""
+    if conflict := run.conflict():
+        return conflict, ""
+    seconds, info, state = run.seconds_left(device), run.info(), run.state()
+    again = f" ({info.status})" if info and info.status in ("diverged", "failed") else ""
+    return state + again, "" if state == "done" else "unknown" if seconds is None else f"about {duration(seconds)}"
 
 
 class SuiteSession:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError
 from ganzoo.evaluation.scoring import Scorer
-from ganzoo.overrides import Preset, load_preset, resolve_recipe, with_epochs
+from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder, write_json
@@ -153,6 +153,8 @@ def evaluate_run(
     return place.read_metrics()
 
 
-def _resolve(recipe: str | Recipe, changes: Iterable[str], scale: Preset | None, epochs: float | None) -> Recipe:
+def _resolve(recipe: str | Recipe, changes: Sequence[str], scale: Preset | None, epochs: float | None) -> Recipe:
+    if epochs is not None:
+        refuse_two_lengths(f"--epochs {epochs:g}", changes)
     resolved = recipe if isinstance(recipe, Recipe) else resolve_recipe(recipe, scale, changes)
     return resolved if epochs is None else with_epochs(resolved, epochs)

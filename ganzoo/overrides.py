@@ -144,6 +144,17 @@ def with_epochs(recipe: Recipe, epochs: float) -> Recipe:
     return recipe.model_copy(update={"stages": stages})
 
 
+def refuse_two_lengths(length: str, changes: Iterable[str]) -> None:
+    """Refuses changes of the length of a recipe beside a length for all of it, such as ``--epochs 3``.
+
+    Raises:
+        GanzooError: One of the changes is of ``epochs`` or ``images``.
+    """
+    for change in changes:
+        if change.partition("=")[0].split(".")[-1] in ("epochs", "images"):
+            raise GanzooError(f"{length} and --set {change} both say how long to train: give one of them.")
+
+
 def with_changes(recipe: Recipe, changes: list[str]) -> Recipe:
     """The recipe after ``key=value`` changes.
 

@@ -11,7 +11,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.reporting import duration
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import RunInfo
-from ganzoo.session import earlier_run
+from ganzoo.session import OtherSettingsError, earlier_run
 from ganzoo.training.checkpoint import checkpoint_path
 
 State = Literal["done", "to resume", "to do"]
@@ -62,6 +62,16 @@ class PlannedRun:
         longer = self.extend and differences(read_run_config(self.folder.config), self.config)
         return "to resume" if longer or not self.folder.metrics.is_file() else "done"
 
+    def conflict(self) -> str | None:
+        """What about its folder keeps it from starting, in words; None if nothing."""
+        try:
+            self.state()
+        except OtherSettingsError as error:
+            return f"other settings: {'; '.join(error.changed)}"
+        except GanzooError as error:
+            return str(error)
+        return None
+
     def whole_seconds(self, device: str) -> float | None:
         """About how long all of it takes, as measured on ``device`` (in words) by itself or another seed; None if unknown."""
         info = self._measured(device)
@@ -104,8 +114,10 @@ def seconds_left(runs: Sequence[PlannedRun], device: str) -> float | None:
 
 
 def in_words(runs: Sequence[PlannedRun], device: str) -> str:
-    """``10 runs: 3 done, 1 to resume, 6 to do; about 2.1 h left``."""
-    states, seconds = [run.state() for run in runs], seconds_left(runs, device)
-    counts = ", ".join(f"{states.count(state)} {state}" for state in ("done", "to resume", "to do") if state in states)
+    """``10 runs: 3 done, 1 to resume, 6 to do; about 2.1 h left``; those in conflict with what is there are counted beside."""
+    sound = [run for run in runs if run.conflict() is None]
+    states, seconds = [run.state() for run in sound], seconds_left(sound, device)
+    counts = [f"{states.count(state)} {state}" for state in ("done", "to resume", "to do") if state in states]
+    counts += [f"{len(runs) - len(sound)} in conflict"] if len(sound) < len(runs) else []
     left = f"; about {duration(seconds)} left" if seconds else ""
-    return f"{len(runs)} run{'s' if len(runs) != 1 else ''}: {counts}{left}"
+    return f"{len(runs)} run{'s' if len(runs) != 1 else ''}: {', '.join(counts)}{left}"

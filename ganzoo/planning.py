@@ -50,10 +50,18 @@ class _Data(NamedTuple):
     train_images: int
 
 
-def plan_suite(path: Path, settings: SuiteSettings, options: RunOptions) -> tuple[PlannedRun, ...]:
+def plan_suite(
+    path: Path, settings: SuiteSettings, options: RunOptions, *, with_conflicts: bool = False
+) -> tuple[PlannedRun, ...]:
     """Every run of a suite in the order in which they are run: all entries from their first seeds, then from their second.
 
     So a suite that is cut short is a whole table already, of fewer seeds.
+
+    Args:
+        path: The suite's file.
+        settings: What holds for every run.
+        options: How runs are carried out.
+        with_conflicts: Whether runs whose folders hold another run are planned all the same, for a list of what there is.
 
     Raises:
         GanzooError: Anything that would keep one of the runs from starting; the message names every problem.
@@ -81,9 +89,17 @@ def plan_suite(path: Path, settings: SuiteSettings, options: RunOptions) -> tupl
                 config = run_config(recipe, name, seed, precision, experiment.preset, settings.image_size_px)
                 rounds.append((turn, _planned(experiment.place, config, data, settings.results, options.extend)))
     runs = tuple(run for _, run in sorted(rounds, key=lambda item: item[0]))
-    problems += [*_shared_folders(runs), *_wrong_folders(runs)]
-    _refuse(path, problems)
+    _refuse(path, [*problems, *_shared_folders(runs), *([] if with_conflicts else _wrong_folders(runs))])
     return runs
+
+
+def refuse_conflicts(path: Path, runs: Sequence[PlannedRun]) -> None:
+    """Refuses runs whose folders hold another run, or a damaged one.
+
+    Raises:
+        GanzooError: There are some; the message names all of them.
+    """
+    _refuse(path, list(_wrong_folders(runs)))
 
 
 def _resolved(experiment: Experiment, problems: list[Problem]) -> Recipe | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,11 +108,24 @@ def training_fingerprint(config: RunConfig, content_hash: str) -> str:
     )
 
 
+class OtherSettingsError(GanzooError):
+    """A folder holds a run of other settings.
+
+    Attributes:
+        changed: What differs, in words.
+    """
+
+    def __init__(self, folder: RunFolder, changed: Sequence[str], way_out: str) -> None:
+        super().__init__(f"{folder.path} was made with other settings: {'; '.join(changed)}. {way_out}")
+        self.changed = tuple(changed)
+
+
 def earlier_run(folder: RunFolder, config: RunConfig, extend: bool = False) -> RunInfo | None:
     """What an earlier session left, once it is clear that going on from there is right.
 
     Raises:
-        GanzooError: The folder holds a run of other settings, or a damaged one.
+        OtherSettingsError: The folder holds a run of other settings.
+        GanzooError: It holds a damaged one.
     """
     if not folder.info.is_file():
         return None
@@ -122,10 +135,7 @@ def earlier_run(folder: RunFolder, config: RunConfig, extend: bool = False) -> R
         if extend:
             changed = [change for change in changed if not _is_length(change)]
         if changed:
-            raise GanzooError(
-                f"{folder.path} was made with other settings: {'; '.join(changed)}. "
-                "Use --extend to train it further, 'ganzoo run --if-exists overwrite' to start anew, or another --results."
-            )
+            raise OtherSettingsError(folder, changed, _way_out(changed, config.recipe, info))
     return info
 
 
@@ -188,7 +198,8 @@ class RunSession:
         if loop.trainer.position.step > loop.trainer.total_steps:
             raise GanzooError(
                 f"{self.folder.path} has gone {loop.trainer.position.step:,} steps, further than the "
-                f"{loop.trainer.total_steps:,} asked for: --extend only makes a run longer."
+                f"{loop.trainer.total_steps:,} asked for: --extend only makes a run longer. "
+                "Use --if-exists overwrite to start anew, or another --results."
             )
         info = self._info(loop, "running", before)
         seconds = (loop.trainer.total_steps - loop.trainer.position.step) * seconds_per_step(
@@ -356,6 +367,24 @@ def _parts(recipe: Recipe) -> Iterator[object]:
     for stage in recipe.stages:
         for phase in stage.phases:
             yield from (LOSSES.get(settings.loss_term or name) for name, settings in phase.terms.items())
+
+
+def _way_out(changed: Sequence[str], wanted: Recipe, info: RunInfo) -> str:
+    """What to do about a run of other settings; training it further helps where only its length differs, and is too short."""
+    anew = "'ganzoo run --if-exists overwrite' to start anew, or another --results."
+    if not all(map(_is_length, changed)):
+        return f"Use {anew}"
+    if _is_passed(wanted, info):
+        return f"It has gone further than is asked for: use {anew}"
+    return f"Use --extend to train it further, {anew}"
+
+
+def _is_passed(wanted: Recipe, info: RunInfo) -> bool:
+    """Whether a run has seen more than a recipe asks for, which is in images or in epochs, or in both where stages differ."""
+    images = sum(stage.images or 0 for stage in wanted.stages)
+    epochs = sum(stage.epochs or 0.0 for stage in wanted.stages)
+    seen = info.progress
+    return seen.epochs > epochs if not images else seen.images_seen > images and not epochs
 
 
 def _is_length(change: str) -> bool:

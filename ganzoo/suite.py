@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ganzoo.config import LARGEST_SEED, Recipe, read_yaml, validated
 from ganzoo.errors import GanzooError
-from ganzoo.overrides import load_preset, resolve_recipe, with_epochs, with_images
+from ganzoo.overrides import load_preset, refuse_two_lengths, resolve_recipe, with_epochs, with_images
 
 
 class Scope(BaseModel):
@@ -113,8 +113,11 @@ class Experiment:
         """The recipe at its preset's scale, changed, and of the length asked for.
 
         Raises:
-            GanzooError: Unknown recipe, preset or key, or a value of the wrong kind.
+            GanzooError: Unknown recipe, preset or key, a value of the wrong kind, or two lengths.
         """
+        for key in ("epochs", "images"):
+            if (length := getattr(self, key)) is not None:
+                refuse_two_lengths(f"{key}: {length:g}", self.changes)
         recipe = resolve_recipe(self.recipe, load_preset(self.preset) if self.preset else None, self.changes)
         if self.epochs is not None:
             return with_epochs(recipe, self.epochs)

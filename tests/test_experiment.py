@@ -21,6 +21,7 @@ import torch
 
 import ganzoo
 from ganzoo.compare.comparison import compare_runs
+from ganzoo.config import read_run_config
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.scoring import Scorer
@@ -179,6 +180,14 @@ def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:
     whole = tiny_run(tmp_path / "whole", *constant, images=160)
     assert generator_bytes(longer) == generator_bytes(whole)
     settings = RunFolder(longer.folder).config.read_bytes()
+    with pytest.raises(
+        GanzooError, match=r"images: 160, now 80\. It has gone further than is asked for: use 'ganzoo run --if-ex"
+    ):
+        tiny_run(tmp_path, *constant, images=80)
+    with pytest.raises(GanzooError, match=r"epochs: None, now 0\.01.* It has gone further"):
+        tiny_run(tmp_path, *constant, "epochs=0.01")
+    with pytest.raises(GanzooError, match=r"preset: quick, now paper.*\. Use 'ganzoo run --if-exists"):
+        ganzoo.run(read_run_config(RunFolder(longer.folder).config).recipe, results=tmp_path, preset="paper", precision="32")
     with pytest.raises(GanzooError, match="gone 20 steps, further than the 10 asked for"):
         tiny_run(tmp_path, *constant, images=80, extend=True)
     assert RunFolder(longer.folder).config.read_bytes() == settings
@@ -348,6 +357,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"data": "fer5"}, "Unknown dataset 'fer5'. Did you mean"),
         ({"preset": "quik"}, "Unknown preset 'quik'. Did you mean 'quick'"),
         ({"epochs": -1}, "--epochs must be positive"),
+        ({"epochs": 3, "changes": ("images=160",)}, "--epochs 3 and --set images=160 both say how long to train"),
         ({"seed": -1}, "--seed must not be negative"),
         ({"seed": 2**63}, r"--seed must be below 2\*\*63, not 9223372036854775808"),
         ({"max_minutes": 0}, "--max-minutes must be positive"),

@@ -312,8 +312,27 @@ def test_other_lengths_are_refused_before_anything_runs(tmp_path: Path, pretende
     bench(tmp_path, **TWO)
     with pytest.raises(GanzooError, match=r"suite.yaml: 2 problems: .*stages.0.images: 48, now 64.*--extend.* \(2\) recipes.1"):
         plan(tmp_path, **TWO, images=64)
+    with pytest.raises(GanzooError, match=r"recipes\.0 .*images: 64 and --set images=80 both say how long to train"):
+        plan(tmp_path, preset="quick", recipes=["dcgan"], images=64, set={"images": 80})
     extended = plan(tmp_path, RunOptions(device="cpu", extend=True), **TWO, images=64)
     assert [run.state() for run in extended] == ["to resume"] * 2 and len(pretended) == 2
+
+
+def test_a_dry_run_lists_what_is_in_conflict(
+    tmp_path: Path, pretended: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    bench(tmp_path, preset="quick", recipes=["dcgan"])
+    file = suite_file(tmp_path, **TWO, images=64)
+    options = ("--results", str(tmp_path / "results"), "--precision", "32", "--device", "cpu")
+    assert invoke("bench", str(file), "--dry-run", *options) == 2
+    shown, said = capsys.readouterr()
+    lines = shown.splitlines()
+    assert "stargan" in lines[1] and "to do" in lines[1]
+    assert "dcgan" in lines[2] and "other settings: recipe.stages.0.images: 48, now 64" in lines[2]
+    assert "2 runs: 1 to do, 1 in conflict" in lines[3]
+    assert said.count("\n") == 1 and "recipes.1 (dcgan)" in said and "--extend" in said
+    assert invoke("bench", str(file), *options) == 2 and len(pretended) == 1
 
 
 def test_ctrl_c_stops_the_present_run_and_the_suite_goes_on_later(
