@@ -240,22 +240,30 @@ def check_phases(recipe: str | Recipe) -> None:
     settings, dataset = _rehearsed(recipe)
     waiting: dict[str, None] = {}
     moved: set[str] = set()
+    updated: set[str] = set()
     for phase in _phases(settings):
         trainer = rehearse(alone(settings, phase, steps=3), dataset)
         before = {key: value.detach().clone() for key, value in _parameters(trainer).items()}
         list(trainer.steps())
         changed = {key for key, value in _parameters(trainer).items() if not torch.equal(value, before[key])}
         for part in phase.update:
-            own = {id(parameter) for parameter in trained_parameters(trainer.networks, part)}
-            keys = {key for key, value in _parameters(trainer).items() if id(value) in own}
+            members = {id(parameter) for parameter in trained_parameters(trainer.networks, part)}
+            keys = {key for key, value in _parameters(trainer).items() if id(value) in members}
             assert keys & changed, f"recipe '{settings.name}': no gradient reaches {part} in the phase that updates it."
-        strays = changed - _updated(trainer, phase)
+        own = _updated(trainer, phase)
+        strays = changed - own
         phase_name = "+".join(phase.update)
         assert not strays, f"recipe '{settings.name}': the phase of {phase_name} changes {', '.join(sorted(strays))} as well."
         waiting |= dict.fromkeys(key for key in before if not _exempt_in(trainer, key))
         moved |= changed
+        updated |= own
+    left = [key for key in waiting if key not in updated]
+    assert not left, f"recipe '{settings.name}': no phase trains {', '.join(left)}."
     still = [key for key in waiting if key not in moved]
-    assert not still, f"recipe '{settings.name}': no phase trains {', '.join(still)}."
+    assert not still, (
+        f"recipe '{settings.name}': no gradient reaches {', '.join(still)} in any phase; leave it out (a bias that cancels: "
+        "bias=False), or name it in the spec's no_gradient."
+    )
 
 
 def check_trains(recipe: str | Recipe) -> None:

@@ -232,7 +232,7 @@ def test_a_sound_recipe_passes(register: Any, tmp_path: Path, check: Any) -> Non
     [
         (Sound, ("update: generator", "update: generator.leave"), "phases", "no phase trains generator.enter.weight"),
         (Sound, ("hinge", "hnige"), "fits together", "Unknown adversarial loss 'hnige'"),
-        (DeadParameter, ("", ""), "phases", "no phase trains generator.unused"),
+        (DeadParameter, ("", ""), "phases", "no gradient reaches generator.unused in any phase; leave it out .* no_gradient"),
         (NeverLearns, ("classification: 1, cycle: 10", "cycle: 10"), "overfits", "does not fall on one batch"),
     ],
 )
@@ -240,6 +240,29 @@ def test_a_broken_recipe_is_caught(register: Any, tmp_path: Path, network: Any, 
     path = recipe_file(tmp_path, register(network), change)
     with pytest.raises(AssertionError, match=reason):
         RECIPE_CHECKS[check](path)
+
+
+def test_a_bias_that_cancels_in_the_game_is_explained(register: Any, tmp_path: Path) -> None:
+    """Real minus fake takes the bias of the scores away, although a phase updates it."""
+
+    class Biased(PatchClassifier):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.bias = nn.Parameter(torch.zeros(()))
+
+        def forward(self, image: Tensor) -> DiscriminatorOutput:
+            output = super().forward(image)
+            return output._replace(scores=output.scores + self.bias)
+
+    path = recipe_file(tmp_path, register(Sound), ("patch_classifier", "biased"))
+    Path(path).write_text(Path(path).read_text().replace("hinge", "wgan"))
+    DISCRIMINATORS.add("biased", Biased, origin="test")
+    try:
+        with pytest.raises(AssertionError, match=r"no gradient reaches discriminator\.bias in any phase.*bias=False"):
+            RECIPE_CHECKS["phases"](path)
+    finally:
+        del DISCRIMINATORS._registered["biased"]
+        del DISCRIMINATORS._origins["biased"]
 
 
 def printed(recipe: str) -> tuple[bool, list[str]]:
