@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from ganzoo.compatibility import check_compatible
 from ganzoo.config import Recipe, RunConfig, check_seed
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
@@ -70,7 +72,7 @@ def run(
         GanzooError: Bad input, found before training starts.
         DivergedError: A loss became infinite or not a number.
     """
-    options = options or RunOptions(**more_options)
+    options = _options(options, more_options)
     reporter = reporter or Reporter(quiet=True)
     for plugin in plugins:
         load_plugin_file(plugin)
@@ -151,6 +153,19 @@ def evaluate_run(
     seconds = scorer.score(saved.translator, place)
     write_json(place.info, saved.info.scored(seconds))
     return place.read_metrics()
+
+
+def _options(options: RunOptions | None, more: Mapping[str, Any]) -> RunOptions:
+    """Options with those that were given by keyword.
+
+    Raises:
+        GanzooError: A keyword is none of theirs.
+    """
+    own = [field.name for field in fields(RunOptions)]
+    if unknown := [name for name in more if name not in own]:
+        known = [*(name for name in signature(run).parameters if name != "more_options"), *own]
+        raise GanzooError(f"ganzoo.run takes no '{unknown[0]}'.{did_you_mean(unknown[0], known)}")
+    return replace(options or RunOptions(), **more)
 
 
 def _resolve(recipe: str | Recipe, changes: Sequence[str], scale: Preset | None, epochs: float | None) -> Recipe:

@@ -19,14 +19,14 @@ from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.models.base import Generator, create_generator
 from ganzoo.registry import load_plugin_file
-from ganzoo.runs.folder import RunFolder
+from ganzoo.runs.folder import RunFolder, describe_run
 from ganzoo.runs.schema import RunInfo
 from ganzoo.training.translator import GeneratorTranslator
 
 Faces = Tensor | NDArray[np.uint8] | NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SavedRun:
     """A trained generator with the names of its classes.
 
@@ -42,6 +42,13 @@ class SavedRun:
     info: RunInfo
     class_names: tuple[str, ...]
     translator: GeneratorTranslator
+
+    def __repr__(self) -> str:
+        try:
+            metrics = RunFolder(self.folder).read_metrics()
+        except GanzooError:  # Not scored, or not readable any more: the run itself is loaded all the same.
+            metrics = None
+        return f"<SavedRun {describe_run(self.folder, self.info, metrics)}>"
 
     def translate(
         self,

@@ -32,7 +32,7 @@ from ganzoo.models.cost import count_parameters, macs_per_image
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 from ganzoo.reporting import Reporter
 from ganzoo.runs.fingerprint import fingerprint
-from ganzoo.runs.folder import RunFolder, remove_leftovers, write_atomically, write_json
+from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_atomically, write_json
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Status
 from ganzoo.saved import load_generator
@@ -76,7 +76,7 @@ class RunOptions:
             raise GanzooError(f"Unknown choice '{self.if_exists}' for if_exists. Known: {', '.join(get_args(IfExists))}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """What a run left behind.
 
@@ -89,6 +89,9 @@ class RunResult:
     folder: Path
     info: RunInfo
     metrics: MetricsFile | None
+
+    def __repr__(self) -> str:
+        return f"<RunResult {describe_run(self.folder, self.info, self.metrics)}>"
 
 
 def image_facts(dataset: Dataset) -> ImageFacts:

@@ -67,6 +67,18 @@ def test_a_run_leaves_everything_behind(finished: RunResult) -> None:
     assert not [file for file in finished.folder.rglob(".*") if file.name != ".lock"]
 
 
+def test_a_run_is_printed_in_one_line(finished: RunResult) -> None:
+    assert finished.metrics is not None
+    for shown in (repr(finished), repr(ganzoo.load_run(finished.folder))):
+        assert "stargan on synth4, seed 0, finished: " in shown and f"({finished.folder})" in shown
+        assert f"acc {finished.metrics.metrics['acc']:.3g}" in shown and "\n" not in shown and len(shown) < 500
+
+
+def test_options_may_be_given_either_way_or_both(finished: RunResult) -> None:
+    again = tiny_run(finished.folder.parents[3], options=RunOptions(checkpoint_seconds=1.0), if_exists="skip")
+    assert again.info == finished.info
+
+
 def test_provenance_is_complete(finished: RunResult) -> None:
     info = finished.info
     assert info.data.counts["train"] == ganzoo.load_dataset("synth4").train.class_counts(4)
@@ -356,6 +368,8 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"recipe": "sargan"}, "Unknown recipe 'sargan'. Did you mean 'stargan'"),
         ({"data": "fer5"}, "Unknown dataset 'fer5'. Did you mean"),
         ({"preset": "quik"}, "Unknown preset 'quik'. Did you mean 'quick'"),
+        ({"presett": "quick"}, "ganzoo.run takes no 'presett'. Did you mean 'preset'"),
+        ({"devise": "cpu"}, "ganzoo.run takes no 'devise'. Did you mean 'device'"),
         ({"epochs": -1}, "--epochs must be positive"),
         ({"epochs": 3, "changes": ("images=160",)}, "--epochs 3 and --set images=160 both say how long to train"),
         ({"seed": -1}, "--seed must not be negative"),

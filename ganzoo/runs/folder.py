@@ -97,6 +97,13 @@ class RunFolder:
         return read_json(self.metrics, MetricsFile)
 
 
+def describe_run(folder: Path, info: RunInfo, metrics: MetricsFile | None) -> str:
+    """A run in one line: ``stargan on synth4, seed 0, finished: acc 0.93, ... (results/synth4/stargan/1a2b3c4d/seed_0)``."""
+    scores = metrics.headline_scores() if metrics else {}
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in scores.items())
+    return f"{info.recipe} on {info.data.name}, seed {info.seed}, {info.status}: {shown or 'no scores'} ({folder})"
+
+
 def find_runs(results: Path) -> Iterator[RunFolder]:
     """All run folders (those with a ``run.json``) anywhere under ``results``, in path order."""
     for file in sorted(results.rglob("run.json")):

@@ -215,3 +215,8 @@ class MetricsFile(_Record):
     sources: int = 0
     translations: int = 0
     scored: str = ""
+
+    def headline_scores(self) -> dict[str, float]:
+        """The scores that every table shows, where they have a value."""
+        shown = {name for name, info in self.info.items() if info.headline}
+        return {name: value for name, value in self.metrics.items() if name in shown and value is not None}
