@@ -30,8 +30,10 @@ def check_compatible(recipe: Recipe, images: ImageFacts, class_names: Sequence[s
     """Checks networks, terms and data against one another.
 
     Raises:
-        GanzooError: They do not fit; the message gives every reason.
+        GanzooError: There is no such network, or they do not fit; the message gives every reason.
     """
+    GENERATORS.get(recipe.generator.name)
+    DISCRIMINATORS.get(recipe.discriminator.name)
     problems = list(find_problems(recipe, images, class_names))
     if problems:
         raise GanzooError(f"Recipe '{recipe.name}' cannot run on this data: {'; '.join(dict.fromkeys(problems))}.")

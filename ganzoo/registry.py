@@ -5,7 +5,7 @@ A name resolves, in this order, to
 1. a built-in, whose module is imported when the name is first asked for;
 2. a part registered by a ``--plugin file.py``;
 3. an entry point of an installed package (groups ``ganzoo.generators``, ``ganzoo.losses``, ...);
-4. ``module:Class``, or ``file.py:Class``, for scratch work.
+4. ``module:Class``, installed or in the current folder, or ``file.py:Class``, for scratch work.
 
 Names are known without importing anything; a broken plugin is reported when it is asked for and breaks nothing else.
 """
@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -113,7 +115,9 @@ class Registry(Generic[T]):
             FOREIGN_PACKAGES.add(point.module.split(".")[0])
             try:
                 part = point.load()
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 raise GanzooError(
                     f"The {self.kind} '{name}' from {self.origin(name)} cannot be loaded: {in_one_line(error)}"
                 ) from error
@@ -153,7 +157,7 @@ def load_plugin_file(path: str | Path) -> ModuleType:
     """
     file = Path(path).expanduser().resolve()
     if not file.is_file():
-        raise GanzooError(f"Plugin file {path} does not exist.")
+        raise GanzooError(f"Plugin file {path} {'is no file' if file.exists() else 'does not exist'}.")
     name = f"ganzoo_plugin_{file.stem}"
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(file):
         return sys.modules[name]
@@ -165,10 +169,10 @@ def load_plugin_file(path: str | Path) -> ModuleType:
     FOREIGN_PACKAGES.add(name)
     try:
         spec.loader.exec_module(module)
-    except GanzooError:
+    except (GanzooError, KeyboardInterrupt):
         del sys.modules[name]
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
         raise GanzooError(f"Plugin file {path} cannot be imported: {in_one_line(error)}") from error
     return module
@@ -179,11 +183,25 @@ def _import(module: str, kind: str) -> ModuleType:
         return load_plugin_file(module)
     FOREIGN_PACKAGES.add(module.split(".")[0])
     try:
-        return importlib.import_module(module)
-    except GanzooError:
+        with _current_folder_first():
+            return importlib.import_module(module)
+    except (GanzooError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise GanzooError(f"Cannot import '{module}' for a {kind}: {in_one_line(error)}") from error
+
+
+@contextmanager
+def _current_folder_first() -> Iterator[None]:
+    """Modules are looked for in the current folder first, as ``python -m`` does; ``sys.path`` is as before afterwards."""
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()  # A file may have been written just now.
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # The module may have taken it away itself.
+            sys.path.remove(folder)
 
 
 def _attribute(module: ModuleType, attribute: str, kind: str) -> Any:

@@ -32,6 +32,10 @@ def invoke(*arguments: str) -> int:
         (("run", "stargan", "--set", "generator=cdcgan"), "starts from noise"),
         (("run", "stargan", "--seed", "0", "--seed", "18446744073709551616"), "--seed must be below 2**63"),
         (("identity", "train", "--out", "nowhere", "--seed", "18446744073709551616"), "--seed must be below 2**63"),
+        (
+            ("show", "stargan", "--set", "generator=no_such_module:Thing"),
+            "ganzoo: Cannot import 'no_such_module' for a generator",
+        ),
         (("show", "nothing.yaml"), "does not exist"),
         (("data", "check", "folder:nowhere"), "nowhere"),
         (("data", "check", "fer4", "--data-root", "nowhere"), "nowhere"),

@@ -125,6 +125,15 @@ def test_module_and_class_name_a_part(parts: Registry[Any]) -> None:
         parts.get("no_such_module:Thing")
 
 
+def test_a_module_may_lie_in_the_current_folder(parts: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "part_of_here.py").write_text("class Thing:\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert parts.get("part_of_here:Thing").__name__ == "Thing"
+    assert sys.path == before
+    del sys.modules["part_of_here"]
+
+
 def test_a_module_that_raises_is_reported_in_one_line(
     parts: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +163,7 @@ def test_a_plugin_file_is_imported_once(tmp_path: Path) -> None:
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("def broken(:", "SyntaxError: invalid syntax"),
         ("raise KeyError('x')", "KeyError: 'x'"),
+        ("raise type('Halt', (BaseException,), {})('now')", "Halt: now"),
         (
             "from ganzoo.registry import GENERATORS\nGENERATORS.register('stargan')(object)",
             "Two generators are called 'stargan': ganzoo and",
@@ -169,7 +179,17 @@ def test_a_plugin_file_that_fails_says_why_in_one_line(tmp_path: Path, text: str
     assert "ganzoo_plugin_failing_plugin" not in sys.modules
 
 
+def test_a_user_may_stop_the_import_of_a_plugin_file(tmp_path: Path) -> None:
+    file = tmp_path / "slow_plugin.py"
+    file.write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_plugin_file(file)
+    assert "ganzoo_plugin_slow_plugin" not in sys.modules
+
+
 def test_a_missing_plugin_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GanzooError, match=r"Plugin file .* is no file\.$"):
+        load_plugin_file(tmp_path)
     with pytest.raises(GanzooError, match=r"Plugin file .*nowhere\.py does not exist"):
         load_plugin_file(tmp_path / "nowhere.py")
 
