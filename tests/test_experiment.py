@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 import ganzoo
 from ganzoo.compare.comparison import compare_runs
@@ -26,6 +27,7 @@ from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.experiment import RunOptions, RunResult
+from ganzoo.models.base import GeneratorOutput
 from ganzoo.models.stargan import StarGANGenerator
 from ganzoo.registry import GENERATORS
 from ganzoo.reporting import Reporter
@@ -267,21 +269,43 @@ def test_divergence_is_told_and_kept(tmp_path: Path) -> None:
     assert record["status"] == "diverged" and "became" in record["message"]
 
 
+class Tied(StarGANGenerator):
+    """Has its layers under two names."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.again = self.main
+
+
+class BreaksInEvaluation(StarGANGenerator):
+    """Gives numbers in training only."""
+
+    def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
+        output = super().forward(image, condition)
+        return output if self.training else output._replace(image=output.image / 0)
+
+
 @pytest.fixture
-def tied() -> Iterator[type[StarGANGenerator]]:
-    """A generator two of whose layers are one, registered for the length of a test."""
-
-    class Tied(StarGANGenerator):
-        def __init__(self, **settings: Any) -> None:
-            super().__init__(**settings)
-            self.again = self.main
-
-    GENERATORS.add("tied", Tied, origin="test")
-    yield Tied
-    del GENERATORS._registered["tied"], GENERATORS._origins["tied"]
+def odd_generators() -> Iterator[None]:
+    """The generators above, registered for the length of a test."""
+    odd = {"tied": Tied, "breaks": BreaksInEvaluation}
+    for name, network in odd.items():
+        GENERATORS.add(name, network, origin="test")
+    yield
+    for name in odd:
+        del GENERATORS._registered[name], GENERATORS._origins[name]
 
 
-def test_tied_weights_are_saved_and_loaded(tied: type[StarGANGenerator], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("odd_generators")
+def test_what_is_said_of_a_generator_that_breaks_in_evaluation_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(GanzooError) as said:
+        tiny_run(tmp_path, "generator=breaks", images=16)
+    (info,) = tmp_path.rglob("run.json")
+    assert "not finite" in str(said.value) and json.loads(info.read_text())["message"] == str(said.value)
+
+
+@pytest.mark.usefixtures("odd_generators")
+def test_tied_weights_are_saved_and_loaded(tmp_path: Path) -> None:
     result = tiny_run(tmp_path, "generator=tied", images=16)
     assert result.info.status == "finished" and result.metrics is not None
     assert ganzoo.evaluate_run(result.folder, device="cpu").metrics == result.metrics.metrics
