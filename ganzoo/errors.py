@@ -14,7 +14,7 @@ class GanzooError(Exception):
 
 
 class DivergedError(GanzooError):
-    """Training produced a loss that is not finite."""
+    """A loss, or an image of the trained generator, is not finite."""
 
 
 def in_one_line(error: BaseException) -> str:

@@ -52,11 +52,11 @@ def test_any_pair_that_fits_is_allowed(generator: str, discriminator: str) -> No
         ("stargan", ["stages.0.phases.1.update=generater"], "there is no network 'generater' to update"),
         ("stargan", ["stages.0.phases.1.update=[generator, discriminator]"], "give each its own phase"),
         ("stargan", ["optimizers.critic.lr=1"], "optimizers names no network 'critic'"),
-        ("stargan", ["generator.width=-4"], "generator 'stargan' needs a whole number of at least 1 for 'width', not -4"),
+        ("stargan", ["generator.width=-4"], "generator 'stargan' needs a whole number that is not negative for 'width', not -4"),
         (
             "stargan",
             ["generator.residual_blocks=-1"],
-            "needs a whole number of at least 1 for 'residual_blocks', not -1",
+            "needs a whole number that is not negative for 'residual_blocks', not -1",
         ),
         ("stargan", ["generator.width=0"], "generator 'stargan' needs at least 1 for 'width', not 0"),
         ("cyclegan-c", ["discriminator.width=0"], "discriminator 'cyclegan' needs at least 1 for 'width', not 0"),

@@ -140,7 +140,9 @@ def test_translating_with_a_finished_run(finished: RunResult) -> None:
     happy = saved.translate(faces, "happy")
     assert happy.shape == faces.shape and happy.dtype == torch.uint8
     assert torch.equal(happy, saved.translate(faces, saved.class_names.index("happy")))
-    assert torch.equal(happy[0], saved.translate(faces[0].numpy(), "happy"))
+    # Alone or among others a face is the same but for the last bits of float32, which may turn a pixel at the rounding.
+    apart = (happy[0].int() - saved.translate(faces[0].numpy(), "happy").int()).abs()
+    assert apart.max() <= 1 and (apart > 0).float().mean() < 0.001
     floats = saved.translate(to_minus1_1(faces), "happy")
     assert floats.dtype == torch.float32
     assert torch.equal(to_uint8(floats), happy)
@@ -301,7 +303,8 @@ def test_what_is_said_of_a_generator_that_breaks_in_evaluation_is_kept(tmp_path:
     with pytest.raises(GanzooError) as said:
         tiny_run(tmp_path, "generator=breaks", images=16)
     (info,) = tmp_path.rglob("run.json")
-    assert "not finite" in str(said.value) and json.loads(info.read_text())["message"] == str(said.value)
+    record = json.loads(info.read_text())
+    assert "not finite" in str(said.value) and record["message"] == str(said.value) and record["status"] == "diverged"
 
 
 @pytest.mark.usefixtures("odd_generators")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.pixels import to_minus1_1, to_uint8
-from ganzoo.errors import GanzooError
+from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.passages import Passage
 
 Progress = Callable[[str, int, int], None]
@@ -170,4 +170,4 @@ def _check(output: Tensor, batch: Tensor) -> None:
     if output.shape != batch.shape:
         raise GanzooError(f"The generator returned {tuple(output.shape)} for faces {tuple(batch.shape)}; shapes must be equal.")
     if not bool(torch.stack(output.aminmax()).isfinite().all()):  # either end carries a NaN along
-        raise GanzooError("The generator returned values that are not finite (NaN or infinity): it diverged and has no scores.")
+        raise DivergedError("The generator returned values that are not finite (NaN or infinity): it diverged and has no scores.")

@@ -303,7 +303,7 @@ def _wanted(value: Any, parameter: inspect.Parameter) -> str | None:
     whole = isinstance(default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         return "a whole number" if whole else "a number"
-    return "a whole number of at least 1" if whole and default > 0 > value else None
+    return "a whole number that is not negative" if whole and default > 0 > value else None
 
 
 def zero_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
