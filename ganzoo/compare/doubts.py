@@ -25,7 +25,7 @@ def doubts(group: Group, label: str, floors: Mapping[str, float]) -> dict[str, s
     """
     infos = group.metric_info
     means = {metric: mean for metric in infos if (mean := _mean(group, label, metric)) is not None}
-    good = [metric for metric, floor in floors.items() if metric in means and _beats(infos[metric], means[metric], floor)]
+    good = [metric for metric, floor in floors.items() if metric in means and infos[metric].is_better(means[metric], floor)]
     poor = [metric for metric, floor in floors.items() if metric in means and not _clearly_beats(group, label, metric, floor)]
     return {
         metric: "; ".join(reasons)
@@ -41,10 +41,10 @@ def _disturbed(
     for other, info in infos.items():
         if info.takes_from == metric and other in means:
             left = means[metric] + means[other]
-            if not _beats(infos[metric], left, floors[metric]):
+            if not infos[metric].is_better(left, floors[metric]):
                 control = plain(infos[metric].beats or "")
                 yield (
-                    f"the source is hidden in the picture: without what {plain(info.label)} takes it would be {left:.3f}, "
+                    f"the source is hidden in the picture: with what {plain(info.label)} takes from it, it is {left:.3f}, "
                     f"no better than {control} ({floors[metric]:.3f})"
                 )
 
@@ -66,13 +66,9 @@ def _clearly_beats(group: Group, label: str, metric: str, floor: float) -> bool:
     for run in group.of(label):
         interval, value = run.metrics.intervals.get(metric), run.metrics.metrics.get(metric)
         ends += [interval[worse_end]] if interval else [value] if is_number(value) else []
-    return _beats(info, fmean(ends), floor)
+    return info.is_better(fmean(ends), floor)
 
 
 def _mean(group: Group, label: str, metric: str) -> float | None:
     values = [value for run in group.of(label) if is_number(value := run.metrics.metrics.get(metric))]
     return fmean(values) if values else None
-
-
-def _beats(info: MetricInfo, value: float, floor: float) -> bool:
-    return value > floor if info.direction == "higher" else value < floor

@@ -40,10 +40,6 @@ class Scores:
         """Row -> mean over its seeds."""
         return {label: fmean(values) for label, values in self.values.items()}
 
-    def is_better(self, one: float, other: float) -> bool:
-        """Whether ``one`` is better than ``other``; of a metric without a direction nothing is."""
-        return one > other if self.info.direction == "higher" else self.info.direction == "lower" and one < other
-
 
 @dataclass(frozen=True)
 class PairTest:
@@ -274,7 +270,7 @@ def _why_left_out(label: str, chosen: Sequence[Scores]) -> str | None:
     for one in chosen:
         if label not in one.values:
             return f"no {one.info.label}"
-        if one.floor is not None and not one.is_better(fmean(one.values[label]), one.floor):
+        if one.floor is not None and not one.info.is_better(fmean(one.values[label]), one.floor):
             return f"does not beat {one.info.beats} in {one.info.label}"
         if label in one.doubted:
             return f"{one.info.label} in doubt, see its note"

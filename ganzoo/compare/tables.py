@@ -156,8 +156,8 @@ def control_mean(group: Group, control: str, metric: str) -> float | None:
 
 def _doubted(group: Group) -> dict[str, dict[str, str]]:
     """Row -> metric -> why its value is not to be believed."""
-    beaten = {metric: info.beats for metric, info in group.metric_info.items() if info.beats and info.direction != "none"}
-    means = {metric: control_mean(group, control, metric) for metric, control in beaten.items()}
+    controls = {metric: info.beats for metric, info in group.metric_info.items() if info.beats and info.direction != "none"}
+    means = {metric: control_mean(group, control, metric) for metric, control in controls.items()}
     floors = {metric: mean for metric, mean in means.items() if mean is not None}
     return {label: doubts(group, label, floors) for label in group.labels}
 
@@ -224,7 +224,7 @@ def _discriminates(at: int, column: Column, models: Sequence[Row], controls: Seq
     means = [fmean(row.cells[at].values) for row in models if row.cells[at].values]
     if floor is None or not means or column.info.direction == "none":
         return True
-    return max(means) > floor if column.info.direction == "higher" else min(means) < floor
+    return any(column.info.is_better(mean, floor) for mean in means)
 
 
 def _floor(at: int, column: Column, controls: Sequence[Row]) -> float | None:

@@ -158,6 +158,10 @@ class MetricInfo(_Record):
     headline: bool = True
     takes_from: str | None = None
 
+    def is_better(self, one: float, other: float) -> bool:
+        """Whether ``one`` is better than ``other``; of a metric without a direction nothing is."""
+        return one > other if self.direction == "higher" else self.direction == "lower" and one < other
+
 
 class Confusion(_Record):
     """Target × predicted counts of the off-diagonal grid; rows are targets, both in class order."""
