@@ -176,6 +176,7 @@ class SuiteSession:
             download=settings.download,
             image_size_px=config.image_size_px,
             precision=config.precision,
+            split=config.split,
             options=options,
             reporter=self.reporter,
         )

@@ -53,6 +53,13 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Split(StrEnum):
+    """Part of the data that is scored."""
+
+    test = "test"
+    val = "val"
+
+
 class Logger(StrEnum):
     """Where the history goes as well."""
 
@@ -80,6 +87,7 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch FER2013 throug
 ImageSize = Annotated[int | None, typer.Option("--image-size", min=8, help="Resize (or render) images to this many pixels.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers parts; repeatable.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+SplitOption = Annotated[Split, typer.Option("--split", help="Part that is scored; val for choosing between settings.")]
 InceptionWeights = Annotated[
     Path | None, typer.Option("--inception-weights", help="File weights-inception-2015-12-05-6726825d.pth for FID.")
 ]
@@ -120,6 +128,7 @@ def run(
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+    split: SplitOption = Split.test,
     if_exists: Annotated[
         IfExists, typer.Option("--if-exists", help="What to do with a run that is already there.")
     ] = IfExists.resume,
@@ -158,6 +167,7 @@ def run(
         download=download,
         image_size_px=image_size,
         precision=precision.value,
+        split=split.value,
         plugins=plugin or (),
         options=options,
         reporter=reporter,
@@ -192,6 +202,7 @@ def bench(
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+    split: SplitOption = Split.test,
     inception_weights: InceptionWeights = None,
     dinov2_weights: DinoV2Weights = None,
     logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
@@ -210,6 +221,7 @@ def bench(
         download=download,
         image_size_px=image_size,
         precision=precision.value,
+        split=split.value,
         plugins=plugin or (),
     )
     options = RunOptions(
@@ -268,6 +280,7 @@ def evaluate(
     device: DeviceOption = Device.auto,
     inception_weights: InceptionWeights = None,
     dinov2_weights: DinoV2Weights = None,
+    split: Annotated[Split | None, typer.Option("--split", help="Part that is scored; default as the run was made.")] = None,
     max_sources: Annotated[
         int | None, typer.Option("--max-sources", min=8, help="Score so many sources; default as the run was made, 0 for all.")
     ] = None,
@@ -286,6 +299,7 @@ def evaluate(
         device=device.value,
         inception_weights=inception_weights,
         dinov2_weights=dinov2_weights,
+        split=split.value if split else None,
         max_sources=max_sources,
         reporter=reporter,
     )

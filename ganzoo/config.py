@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,8 @@ LARGEST_SEED = 2**63 - 1
 
 Model = TypeVar("Model", bound=BaseModel)
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
+ScoredSplit = Literal["test", "val"]
+"""Part that scores may come from."""
 
 
 class _Settings(BaseModel):
@@ -235,6 +237,7 @@ class RunConfig(_Settings):
         seed: Seed of everything random.
         precision: ``32`` or ``bf16``.
         preset: Preset the recipe was scaled by.
+        split: Part that is scored: ``test``, or ``val`` for choosing between settings.
         max_sources: Source images scored; None for all.
         inception: Whether FID is computed.
     """
@@ -245,6 +248,7 @@ class RunConfig(_Settings):
     seed: int = Field(ge=0, le=LARGEST_SEED)
     precision: Literal["32", "bf16"]
     preset: str | None = None
+    split: ScoredSplit = "test"
     max_sources: int | None = Field(None, gt=0)
     inception: bool = True
 
@@ -259,6 +263,16 @@ def check_seed(seed: int) -> None:
         raise GanzooError(f"--seed must not be negative, not {seed}.")
     if seed > LARGEST_SEED:
         raise GanzooError(f"--seed must be below 2**63, not {seed}.")
+
+
+def check_split(split: str) -> None:
+    """Says in words where scores cannot come from a part of the data.
+
+    Raises:
+        GanzooError: It is neither ``test`` nor ``val``.
+    """
+    if split not in get_args(ScoredSplit):
+        raise GanzooError(f"--split is {' or '.join(get_args(ScoredSplit))}, not '{split}'.")
 
 
 def configs_folder() -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ganzoo.compatibility import check_compatible
-from ganzoo.config import Recipe, RunConfig, check_seed
+from ganzoo.config import Recipe, RunConfig, ScoredSplit, check_seed, check_split
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
@@ -35,6 +35,7 @@ def run(
     preset: str | None = None,
     epochs: float | None = None,
     changes: Sequence[str] = (),
+    split: ScoredSplit = "test",
     results: str | Path = "results",
     data_root: str | Path | None = None,
     skip_bad: bool = False,
@@ -55,6 +56,7 @@ def run(
         preset: ``quick``, or ``paper`` for the recipe's own settings.
         epochs: Length in passes over the training part; the recipe's own where left out.
         changes: ``key=value`` changes of the recipe, as ``--set`` takes them.
+        split: Part that is scored: ``test``, or ``val`` for choosing between settings.
         results: Where run folders go.
         data_root: Where to look for data.
         skip_bad: Leave out unreadable items.
@@ -81,17 +83,24 @@ def run(
     device = choose_device(options.device)
     chosen_precision = choose_precision(precision, device)
     check_seed(seed)
+    check_split(split)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
-    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px)
+    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split)
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
 
 def run_config(
-    recipe: Recipe, data: str, seed: int, precision: Precision, preset: str | None = None, image_size_px: int | None = None
+    recipe: Recipe,
+    data: str,
+    seed: int,
+    precision: Precision,
+    preset: str | None = None,
+    image_size_px: int | None = None,
+    split: ScoredSplit = "test",
 ) -> RunConfig:
     """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
     scale = load_preset(preset) if preset else None
@@ -102,6 +111,7 @@ def run_config(
         seed=seed,
         precision=precision,
         preset=preset,
+        split=split,
         max_sources=scale.max_sources if scale else None,
         inception=scale.inception if scale else True,
     )
@@ -116,6 +126,7 @@ def evaluate_run(
     device: str = "auto",
     inception_weights: Path | None = None,
     dinov2_weights: Path | None = None,
+    split: ScoredSplit | None = None,
     max_sources: int | None = None,
     reporter: Reporter | None = None,
 ) -> MetricsFile:
@@ -129,6 +140,7 @@ def evaluate_run(
         device: Where to compute.
         inception_weights: File of the Inception weights.
         dinov2_weights: File of DINOv2's weights.
+        split: Part that is scored, ``test`` or ``val``; as the run was made where left out.
         max_sources: Source images scored; 0 for all; as the run was made where left out.
         reporter: Who tells the user.
 
@@ -138,6 +150,9 @@ def evaluate_run(
     reporter = reporter or Reporter(quiet=True)
     saved = load_run(folder, device=choose_device(device), plugins=plugins)
     config = saved.config
+    if split is not None:
+        check_split(split)
+        config = config.model_copy(update={"split": split})
     if max_sources is not None:
         config = config.model_copy(update={"max_sources": max_sources or None})
     if inception_weights is not None:

@@ -52,6 +52,7 @@ def reproduce(folder: RunFolder, info: RunInfo, seeds: Sequence[int] = ()) -> Re
     words += [word for change in changes for word in ("--set", change)]
     words += ["--image-size", str(config.image_size_px)] if config.image_size_px else []
     words += ["--precision", config.precision]
+    words += ["--split", config.split] if config.split != "test" else []
     words += [word for seed in seeds or [config.seed] for word in ("--seed", str(seed))]
     words += ["--skip-bad"] if info.data.skipped else []
     words += _carried(info.environment.command)

@@ -185,6 +185,15 @@ def test_other_protocol_has_another_fingerprint(tmp_path: Path) -> None:
     assert fewer.sources == 40
 
 
+def test_val_is_scored_where_asked(tmp_path: Path) -> None:
+    result = tiny_run(tmp_path, images=16, split="val")
+    assert result.metrics is not None and result.metrics.protocol["sources"]["split"] == "val"
+    assert "nearest-real" not in result.metrics.controls
+    on_test = ganzoo.evaluate_run(result.folder, split="test", device="cpu")
+    assert on_test.protocol["sources"]["split"] == "test" and on_test.fingerprint != result.metrics.fingerprint
+    assert "nearest-real" in on_test.controls
+
+
 def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:
     # A rate that falls and a generator that begins late depend on the length.
     constant = ("stages.0.linear_decay_from=1", "stages.0.phases.1.start=0")
@@ -403,6 +412,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"seed": 2**63}, r"--seed must be below 2\*\*63, not 9223372036854775808"),
         ({"max_minutes": 0}, "--max-minutes must be positive"),
         ({"changes": ("discriminator=cdcgan",)}, "gradient_penalty.*couples the images of a batch"),
+        ({"split": "train"}, "--split is test or val, not 'train'"),
         ({"precision": "16"}, "Unknown precision '16'"),
         ({"device": "tpu"}, "Unknown device 'tpu'"),
         ({"if_exists": "replace"}, "Unknown choice 'replace' for if_exists"),

@@ -68,6 +68,7 @@ class Scorer:
         if dinov2_weights is not None:
             DinoV2(dinov2_weights, device)
         settings = EvaluationSettings(
+            split=config.split,
             max_sources=config.max_sources,
             inception=config.inception,
             inception_weights=inception_weights,
@@ -79,9 +80,9 @@ class Scorer:
 
     def estimate_seconds(self, translator: Translator) -> float:
         """About how long scoring takes here, from the time of one batch."""
-        sources = min(len(self.dataset.test), self.settings.max_sources or len(self.dataset.test))
-        count = min(16, len(self.dataset.test))
-        images, labels = to_minus1_1(self.dataset.test.images[:count]), self.dataset.test.labels[:count]
+        scored = self.dataset.splits[self.settings.split]
+        sources, count = min(len(scored), self.settings.max_sources or len(scored)), min(16, len(scored))
+        images, labels = to_minus1_1(scored.images[:count]), scored.labels[:count]
         translator(images, labels, labels)
         began = time.perf_counter()
         translator(images, labels, labels)
@@ -114,7 +115,7 @@ class Scorer:
         """Measured, because its sizes differ fiftyfold."""
         if self.settings.dinov2_weights is None:
             return 0.0
-        backbone, image = DinoV2(self.settings.dinov2_weights, self.device), self.dataset.test.images[:1]
+        backbone, image = DinoV2(self.settings.dinov2_weights, self.device), self.dataset.train.images[:1]
         describe(backbone, image, self.device)
         began = time.perf_counter()
         describe(backbone, image, self.device)
