@@ -191,7 +191,7 @@ class Recipe(_Settings):
         targets: How the wanted expressions of a batch are drawn.
         flip: Mirror training images at random.
         optimizer: Settings for every network; ``optimizers`` overrides them by network or part (``generator.decoder``).
-        ema: Decay of an exponential moving average of the generator, which then is scored; None for none.
+        ema: Decay of an exponential moving average of the generator (with a warm-up), which then is scored; None for none.
         stages: What is trained, in order.
     """
 

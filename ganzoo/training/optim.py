@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ganzoo.config import Optimizer, Recipe
 from ganzoo.errors import GanzooError, did_you_mean
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def trained_parameters(networks: Mapping[str, nn.Module], part: str) -> list[nn.Parameter]:
@@ -59,9 +61,14 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, base: float, progress: f
 
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of parameters and buffers: ``average = decay * average + (1 - decay) * new``."""
-    return AveragedModel(
-        network,
-        multi_avg_fn=get_ema_multi_avg_fn(decay),
-        use_buffers=True,
-    )
+    """An exponential moving average of parameters and buffers: ``average = d * average + (1 - d) * new``.
+
+    After n updates ``d = min(decay, (1 + n) / (10 + n))`` (TensorFlow's and timm's warm-up), so that a short run forgets the
+    first weights too; 0.999 is reached after 9,000 updates.
+    """
+
+    def blend(averages: _Tensors, current: _Tensors, updates: Tensor | int) -> None:
+        count = int(updates)
+        get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, current, count)
+
+    return AveragedModel(network, multi_avg_fn=blend, use_buffers=True)

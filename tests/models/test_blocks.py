@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganzoo.models.blocks import HeadConv2d, InstanceNorm2d
+from ganzoo.models.blocks import HeadConv2d, InstanceNorm2d, halved
 
 
 def _value_and_gradients(layer: nn.Module, features: Tensor) -> list[Tensor]:
@@ -31,6 +31,19 @@ def test_instance_norm_is_torchs(affine: bool) -> None:
 
 def test_an_activation_in_place_need_not_copy_what_instance_norm_gives() -> None:
     assert not InstanceNorm2d(2)(torch.randn(1, 2, 4, 4, requires_grad=True))._is_view()
+
+
+def test_halving_is_torchs_average_pooling() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(2, 3, 6, 8, dtype=torch.float64, requires_grad=True)
+    pooled = nn.functional.avg_pool2d(features, 2)
+    torch.testing.assert_close(halved(features), pooled)
+    (slope,) = torch.autograd.grad(halved(features).square().sum(), features, create_graph=True)
+    (expected,) = torch.autograd.grad(pooled.square().sum(), features, create_graph=True)
+    torch.testing.assert_close(slope, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(slope.square().sum(), features), torch.autograd.grad(expected.square().sum(), features)
+    )
 
 
 @pytest.mark.parametrize(("outputs", "kernel", "size"), [(1, 7, (8, 6)), (1, 3, (5, 5)), (3, 7, (8, 8))])

@@ -132,8 +132,9 @@ def test_moving_average_is_the_scored_generator() -> None:
         if position.step % 2 == 0:
             seen.append(parameters(training.generator)[0])
     expected = seen[0]  # The first update is copied, as there is nothing to average it with.
-    for new in seen[1:]:
-        expected = 0.5 * expected + 0.5 * new
+    for count, new in enumerate(seen[1:], 1):
+        decay = min(0.5, (1 + count) / (10 + count))
+        expected = decay * expected + (1 - decay) * new
     assert not torch.equal(first[0], expected)
     torch.testing.assert_close(parameters(training.scored_generator())[0], expected)
 
