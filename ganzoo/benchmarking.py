@@ -18,7 +18,7 @@ from rich.text import Text
 from ganzoo import experiment
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.devices import choose_device, describe_device
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, InUseError
 from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.inception import find_weights
 from ganzoo.faults import reason_in_words
@@ -39,7 +39,8 @@ def run_suite(
     """Trains and scores every run of a suite that is not done, then compares all that lies in the results folder.
 
     A run that fails is recorded, told at the end, and keeps no other from running. Stopped or killed at any moment, the same
-    call goes on where it was.
+    call goes on where it was. Called again while it works, the same call takes the runs that nobody has begun: processes share
+    a suite.
 
     Args:
         path: The suite's file.
@@ -139,6 +140,7 @@ class SuiteSession:
                 stopped = self._interrupted(number)
             if stopped:
                 return SuiteOutcome(tuple(self.records), interrupted=stopped == "interrupted")
+        self._write()
         return SuiteOutcome(tuple(self.records), interrupted=False)
 
     def _one(self, number: int) -> str | None:
@@ -149,6 +151,10 @@ class SuiteSession:
         try:
             before = _train_seconds(run)
             info, state = self._carry_out(run).info, run.state()
+        except InUseError:
+            self._note(number, "elsewhere", None)
+            self.reporter.say(f"[{number + 1}/{len(self.runs)}] is being trained by another process; left to it")
+            return None
         except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
             self._fail(number, error)
             return None
@@ -189,7 +195,13 @@ class SuiteSession:
         self.reporter.say(f"[{number + 1}/{len(self.runs)}] {run.name}: {self.records[number].state}{about}")
 
     def _is_done(self, number: int) -> bool:
+        self._look_again(number)
         return self.records[number].state == "done"
+
+    def _look_again(self, number: int) -> None:
+        """Another process may have finished a run meanwhile."""
+        if self.records[number].state != "done" and self.runs[number].conflict() is None and self.runs[number].state() == "done":
+            self.records[number] = self.records[number].model_copy(update={"state": "done", "message": None})
 
     def _has_time(self) -> bool:
         """Whether another run can still start, train a little and be scored; the first always may."""
@@ -214,6 +226,8 @@ class SuiteSession:
         self._write()
 
     def _write(self) -> None:
+        for number in range(len(self.runs)):
+            self._look_again(number)
         record = SuiteRecord(suite=str(self.path), updated=datetime.now(UTC).isoformat(timespec="seconds"), runs=self.records)
         try:
             write_json(self.settings.results / f"{self.path.stem}.suite.json", record)
@@ -239,7 +253,7 @@ def _device_in_words(options: RunOptions) -> str:
 
 def _print_end(outcome: SuiteOutcome, reporter: SuiteReporter) -> None:
     """Says what failed and why, what is left, and how to go on; says nothing more where all is done."""
-    done = len(outcome.runs) - len(outcome.failed) - len(outcome.left)
+    done = len(outcome.runs) - len(outcome.failed) - len(outcome.left) - len(outcome.elsewhere)
     if done == len(outcome.runs):
         reporter.say(f"All {done} runs are done.")
         return
@@ -249,4 +263,6 @@ def _print_end(outcome: SuiteOutcome, reporter: SuiteReporter) -> None:
         reporter.say(f"  failed     {run.recipe} on {run.data}, seed {run.seed}: {run.message}")
     for run in outcome.left:
         reporter.say(f"  {run.state:<9}  {run.recipe} on {run.data}, seed {run.seed}")
+    for run in outcome.elsewhere:
+        reporter.say(f"  elsewhere  {run.recipe} on {run.data}, seed {run.seed}: another process is training it")
     reporter.say("The same command goes on from there; what is done stays as it is.")

@@ -13,6 +13,10 @@ class GanzooError(Exception):
     """
 
 
+class InUseError(GanzooError):
+    """Another process is training the run."""
+
+
 class DivergedError(GanzooError):
     """A loss, or an image of the trained generator, is not finite."""
 

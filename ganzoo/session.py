@@ -22,7 +22,7 @@ from ganzoo.compatibility import ImageFacts
 from ganzoo.config import Recipe, RunConfig, differences, read_run_config
 from ganzoo.data.base import SPLIT_NAMES, Dataset
 from ganzoo.devices import describe_device, peak_memory_bytes, reset_peak_memory
-from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.errors import DivergedError, GanzooError, InUseError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.faults import reason_in_words
 from ganzoo.header import print_advice, print_header, seconds_per_step
@@ -426,7 +426,7 @@ def _locked(folder: RunFolder) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise GanzooError(f"{folder.path} is being trained by another process; wait for it or choose other --results.") from None
+        raise InUseError(f"{folder.path} is being trained by another process; wait for it or choose other --results.") from None
     try:
         yield
     finally:

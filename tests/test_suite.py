@@ -23,7 +23,7 @@ from ganzoo import experiment
 from ganzoo.benchmarking import list_suite, run_suite
 from ganzoo.cli import main
 from ganzoo.config import Recipe, configs_folder, load_recipe
-from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.errors import DivergedError, GanzooError, InUseError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.planned import PlannedRun, seconds_left
 from ganzoo.planning import SuiteSettings, plan_suite
@@ -236,6 +236,30 @@ def test_what_is_done_is_skipped_and_the_rest_run_in_order(pretended: list[str],
     assert "4 runs: 2 done, 2 to do" in shown and "[1/4] stargan on synth4, seed 1: to do" in shown
     assert "expression" in shown and "no-edit" in shown and "All 4 runs are done." in shown
     assert bench(tmp_path, **TWO, seeds=[1, 0])[0] == outcome and len(pretended) == 4
+
+
+@pytest.mark.parametrize(("finishes", "state"), [(True, "done"), (False, "elsewhere")])
+def test_two_processes_share_a_suite(
+    finishes: bool, state: str, pretended: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, held = experiment.run, []
+
+    def run_beside_another(recipe: Any, data: str, **more: Any) -> RunResult:
+        if recipe.name == "stargan":
+            held.append(lambda: run(recipe, data, **more))
+            raise InUseError("being trained by another process")
+        if finishes:
+            held[0]()  # what the other process does meanwhile
+        return run(recipe, data, **more)
+
+    monkeypatch.setattr(experiment, "run", run_beside_another)
+    outcome, shown = bench(tmp_path, **TWO)
+    assert states(outcome) == [state, "done"] and not outcome.failed and not outcome.left
+    assert "[1/2] is being trained by another process; left to it" in shown
+    assert ("All 2 runs are done." in shown) == finishes
+    assert ("elsewhere  stargan on synth4, seed 0: another process is training it" in shown) != finishes
+    record = read_json(tmp_path / "results" / "suite.suite.json", SuiteRecord)
+    assert [entry.state for entry in record.runs] == [state, "done"]
 
 
 @pytest.mark.parametrize(

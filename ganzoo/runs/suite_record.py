@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-OutcomeState = Literal["done", "to resume", "to do", "failed"]
+OutcomeState = Literal["done", "to resume", "to do", "failed", "elsewhere"]
+"""``elsewhere``: another process is training it."""
 
 
 class RunRecord(BaseModel):
@@ -68,5 +69,10 @@ class SuiteOutcome:
 
     @property
     def left(self) -> tuple[RunRecord, ...]:
-        """Runs that are not done and did not fail."""
+        """Runs that are not done, did not fail and are not being trained."""
         return tuple(run for run in self.runs if run.state in ("to resume", "to do"))
+
+    @property
+    def elsewhere(self) -> tuple[RunRecord, ...]:
+        """Runs that another process is training."""
+        return tuple(run for run in self.runs if run.state == "elsewhere")
