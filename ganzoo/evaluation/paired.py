@@ -34,7 +34,7 @@ class L1Paired(Metric):
     info = MetricInfo(label="L1 to truth", direction="lower", ranked=True, beats="no-edit", unit="grey level, 0 to 1")
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
-        return _result("l1_paired", mean_absolute_difference(row.faces, context.counterfactuals), context)
+        return mean_of_pairs("l1_paired", mean_absolute_difference(row.faces, context.counterfactuals), context)
 
 
 @METRICS.register("psnr_paired")
@@ -47,7 +47,7 @@ class PsnrPaired(Metric):
     )
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
-        return _result("psnr_paired", _each(_psnr, row.faces, context.counterfactuals).clamp_max(HIGHEST_PSNR), context)
+        return mean_of_pairs("psnr_paired", each_pair(_psnr, row.faces, context.counterfactuals).clamp_max(HIGHEST_PSNR), context)
 
     def parameters(self) -> Mapping[str, Any]:
         return {"data_range": LEVELS, "highest": round(HIGHEST_PSNR, 6)}
@@ -64,7 +64,7 @@ class SsimPaired(Metric):
         side = context.dataset.image_size_px
         if side < SSIM_WINDOW_PX:
             raise NotAvailable(f"needs images of at least {SSIM_WINDOW_PX} pixels a side, not {side}")
-        return _result("ssim_paired", _each(_ssim, row.faces, context.counterfactuals), context)
+        return mean_of_pairs("ssim_paired", each_pair(_ssim, row.faces, context.counterfactuals), context)
 
     def parameters(self) -> Mapping[str, Any]:
         return {"data_range": LEVELS, "window_px": SSIM_WINDOW_PX, "sigma": 1.5}
@@ -72,21 +72,21 @@ class SsimPaired(Metric):
 
 def _psnr(faces: Tensor, truth: Tensor) -> Tensor:
     # Without a range torchmetrics would take that of the batch.
-    return peak_signal_noise_ratio(faces, truth, data_range=LEVELS, reduction="none", dim=(1, 2, 3))
+    return peak_signal_noise_ratio(faces.float(), truth.float(), data_range=LEVELS, reduction="none", dim=(1, 2, 3))
 
 
 def _ssim(faces: Tensor, truth: Tensor) -> Tensor:
-    found = structural_similarity_index_measure(faces, truth, sigma=1.5, reduction="none", data_range=LEVELS)
+    found = structural_similarity_index_measure(faces.float(), truth.float(), sigma=1.5, reduction="none", data_range=LEVELS)
     assert isinstance(found, Tensor)  # a pair only where more than the mean is asked for
     return found
 
 
-def _each(score: Callable[[Tensor, Tensor], Tensor], first: Faces, second: Faces) -> Tensor:
-    """A score of each pair of faces, float64 ``(M,)``, from floats in 0..255."""
+def each_pair(score: Callable[[Tensor, Tensor], Tensor], first: Faces, second: Faces) -> Tensor:
+    """A score of each pair of faces, float64 ``(M,)``; ``score`` is given blocks of both, uint8 ``(N, C, H, W)``."""
     positions = torch.arange(len(first)).split(_AT_ONCE)
-    return torch.cat([score(first.take(part).images.float(), second.take(part).images.float()).double() for part in positions])
+    return torch.cat([score(first.take(part).images, second.take(part).images).double() for part in positions])
 
 
-def _result(column: str, values: Tensor, context: EvaluationContext) -> MetricResult:
+def mean_of_pairs(column: str, values: Tensor, context: EvaluationContext) -> MetricResult:
     """Plain mean over all pairs of the grid, and by target class."""
     return MetricResult(float(values.mean()), per_class=by_class(values, context.grid.target), per_pair={column: values})

@@ -9,7 +9,7 @@ from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMe
 from ganzoo.data.base import Dataset
 from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
 from ganzoo.evaluation.features import Faces, Pool
-from ganzoo.evaluation.paired import HIGHEST_PSNR, _each, _psnr, _ssim
+from ganzoo.evaluation.paired import HIGHEST_PSNR, _psnr, _ssim, each_pair
 
 
 def _faces(images: torch.Tensor) -> Faces:
@@ -30,10 +30,10 @@ def pairs() -> tuple[Faces, Faces]:
 )
 def test_each_pair_is_scored_on_the_whole_range_whatever_its_batch(score, reference, pairs: tuple[Faces, Faces]) -> None:  # type: ignore[no-untyped-def]
     first, second = pairs
-    together = _each(score, first, second)
+    together = each_pair(score, first, second)
     for place in range(1, 6):
         alone = torch.tensor([place])
-        assert _each(score, first.take(alone), second.take(alone)).item() == pytest.approx(together[place].item(), abs=1e-5)
+        assert each_pair(score, first.take(alone), second.take(alone)).item() == pytest.approx(together[place].item(), abs=1e-5)
         expected = reference(first.take(alone).images.double() / 255, second.take(alone).images.double() / 255).item()
         assert together[place].item() == pytest.approx(expected, rel=1e-4)
         reference.reset()
@@ -41,7 +41,7 @@ def test_each_pair_is_scored_on_the_whole_range_whatever_its_batch(score, refere
 
 def test_psnr_by_hand() -> None:
     black, grey = torch.zeros(1, 1, 12, 12, dtype=torch.uint8), torch.full((1, 1, 12, 12), 51, dtype=torch.uint8)
-    assert _each(_psnr, _faces(black), _faces(grey)).item() == pytest.approx(20 * math.log10(5), rel=1e-6)
+    assert each_pair(_psnr, _faces(black), _faces(grey)).item() == pytest.approx(20 * math.log10(5), rel=1e-6)
 
 
 def test_equal_pictures_have_the_psnr_of_rounding_and_not_infinity(toy: Dataset, judges, make_translator) -> None:  # type: ignore[no-untyped-def]
