@@ -239,7 +239,7 @@ class RunConfig(_Settings):
         preset: Preset the recipe was scaled by.
         split: Part that is scored: ``test``, or ``val`` for choosing between settings.
         max_sources: Source images scored; None for all.
-        inception: Whether FID is computed.
+        inception: Whether FID and LPIPS are computed.
     """
 
     recipe: Recipe

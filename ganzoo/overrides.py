@@ -36,7 +36,7 @@ class Preset(BaseModel):
         linear_decay_from: Share of each stage after which learning rates fall linearly to zero.
         images: Training images in all, shared by the stages as their lengths.
         max_sources: Source images scored.
-        inception: Whether FID is computed.
+        inception: Whether FID and LPIPS are computed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -315,6 +315,8 @@ METRICS: Registry[type[Metric]] = Registry(
         "l1_paired": "ganzoo.evaluation.paired",
         "psnr_paired": "ganzoo.evaluation.paired",
         "ssim_paired": "ganzoo.evaluation.paired",
+        "lpips_edit": "ganzoo.evaluation.lpips",
+        "lpips_paired": "ganzoo.evaluation.lpips",
         "edit_locality": "ganzoo.evaluation.locality",
         "stego_round": "ganzoo.evaluation.steganography",
         "stego_noise": "ganzoo.evaluation.steganography",

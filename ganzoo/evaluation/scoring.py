@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
 from ganzoo.evaluation.judge_networks import Precision
 from ganzoo.evaluation.judge_training import DEFAULT_MINUTES, train_judges
+from ganzoo.evaluation.lpips import WEIGHTS as LPIPS_WEIGHTS
 from ganzoo.evaluation.passages import PASSAGES, probed_sources
 from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
 from ganzoo.evaluation.translate import Translator, has_variants
@@ -29,6 +31,8 @@ OVERHEAD_SECONDS = 10.0
 """What scoring takes beside translating: judges, distances, writing."""
 INCEPTION_IMAGES_PER_SECOND = 12.0
 """Inception features on two CPU cores in float32, for estimates alone."""
+LPIPS_PAIRS_PER_SECOND = 600.0
+"""LPIPS of pairs of 64 pixels a side, on one such core."""
 
 
 class Scorer:
@@ -92,9 +96,12 @@ class Scorer:
         passes += probed_sources(self.settings.max_sources) * (classes - 1) * (1 + len(PASSAGES))
         if has_variants(translator):
             passes += min(sources, VARIED_SOURCES * classes) * (classes - 1) * DRAWS
-        inception = 2 * sources * (classes - 1) / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0
-        dinov2 = 2 * sources * (classes - 1) * self._dinov2_seconds_per_image()
-        return OVERHEAD_SECONDS + passes * per_image + inception + dinov2
+        pairs = sources * (classes - 1)
+        inception = 2 * pairs / INCEPTION_IMAGES_PER_SECOND if self._has_inception() else 0.0
+        compared = 3 if self.dataset.counterfactual is None else 2 * 4  # rows that are translations, by one metric or by two
+        lpips = compared * pairs / LPIPS_PAIRS_PER_SECOND if self._has_lpips() else 0.0
+        dinov2 = 2 * pairs * self._dinov2_seconds_per_image()
+        return OVERHEAD_SECONDS + passes * per_image + inception + lpips + dinov2
 
     def score(self, translator: Translator, folder: RunFolder) -> float:
         """Scores, writes ``metrics.json``, ``per_image.parquet`` and ``gallery.npz``; returns the seconds it took."""
@@ -122,10 +129,16 @@ class Scorer:
         return time.perf_counter() - began
 
     def _has_inception(self) -> bool:
+        return self._has(lambda: find_weights(self.settings.inception_weights, download=False))
+
+    def _has_lpips(self) -> bool:
+        return self._has(lambda: LPIPS_WEIGHTS.find(download=False))
+
+    def _has(self, find: Callable[[], Path]) -> bool:
         if not self.settings.inception:
             return False
         try:
-            find_weights(self.settings.inception_weights, download=False)
+            find()
         except NotAvailable:
             return False
         return True

@@ -16,7 +16,7 @@ class EvaluationSettings:
     Attributes:
         split: Part whose images are translated.
         max_sources: Score at most so many sources, the same number of each class; None scores all.
-        inception: Whether ``fid`` is computed.
+        inception: Whether ``fid``, and what else needs ImageNet's networks (LPIPS), is computed.
         inception_weights: File of the Inception weights; None looks in torch's cache, then tries a download.
         dinov2_weights: File of DINOv2's weights; what needs it is left out without.
         reference_per_class: Training faces of each class, at most, that distribution metrics compare with; fewer where the
