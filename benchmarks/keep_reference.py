@@ -2,8 +2,8 @@
 
     python benchmarks/keep_reference.py results/            # to results/reference/, which git keeps
 
-What is copied is what `ganzoo compare` reads, in the layout of a user's runs. A run that is there already is replaced; runs that are
-not finished and scored are left out and named.
+What is copied is what `ganzoo compare` reads, in the layout of a user's runs. A run that is there already is replaced; runs
+that are not finished and scored are left out and named.
 """
 
 from __future__ import annotations
