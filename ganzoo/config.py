@@ -386,6 +386,10 @@ def parse_recipe(record: Mapping[str, Any], source: str) -> Recipe:
     return validated(Recipe, record, source)
 
 
+YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+"""What PyYAML raises: besides its own errors, those of its constructors (a thirteenth month, ``!!int x``)."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that stands twice in one mapping, of which YAML would silently keep the last."""
 
@@ -407,7 +411,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         record = yaml.load(path.read_text(), _StrictLoader)
     except OSError as error:
         raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except YAML_ERRORS as error:
         raise GanzooError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(record, dict):
         raise GanzooError(f"{path} must hold a mapping of keys to values.")

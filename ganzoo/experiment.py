@@ -19,7 +19,7 @@ from ganzoo.evaluation.scoring import Scorer
 from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
-from ganzoo.runs.folder import RunFolder, write_json
+from ganzoo.runs.folder import RunFolder, write_json, write_yaml
 from ganzoo.runs.schema import MetricsFile
 from ganzoo.saved import load_run
 from ganzoo.session import RunOptions, RunResult, RunSession, image_facts
@@ -140,7 +140,8 @@ def evaluate_run(
         device: Where to compute.
         inception_weights: File of the Inception weights.
         dinov2_weights: File of DINOv2's weights.
-        split: Part that is scored, ``test`` or ``val``; as the run was made where left out.
+        split: Part that is scored, ``test`` or ``val``; as the run was made where left out; it counts as
+            made so from then on.
         max_sources: Source images scored; 0 for all; as the run was made where left out.
         reporter: Who tells the user.
 
@@ -163,10 +164,14 @@ def evaluate_run(
             f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "
             f"'{config.data}' here has {dataset.content_hash[:12]}. Name the right place with --data-root."
         )
-    scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, dinov2_weights, reporter)
     place = RunFolder(Path(folder))
+    if config.split != saved.config.split and place.is_scored():
+        reporter.say(f"Its scores on {saved.config.split} are replaced by those on {config.split}.")
+    scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, dinov2_weights, reporter)
     seconds = scorer.score(saved.translator, place)
     write_json(place.info, saved.info.scored(seconds))
+    if config.split != saved.config.split:
+        write_yaml(place.config, saved.config.model_copy(update={"split": config.split}))
     return place.read_metrics()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from ganzoo.config import Phase, Recipe, Stage, configs_folder, load_recipe, parse_recipe, read_yaml, validated
+from ganzoo.config import YAML_ERRORS, Phase, Recipe, Stage, configs_folder, load_recipe, parse_recipe, read_yaml, validated
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
@@ -238,7 +238,7 @@ def _put(holder: Any, last: str, value: Any) -> None:
 def _value(text: str) -> Any:
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except YAML_ERRORS as error:
         raise GanzooError(f"--set: '{text}' is not a YAML value.") from error
     if isinstance(value, str):
         try:

@@ -60,7 +60,7 @@ class PlannedRun:
         if info.status != "finished":
             return "to resume" if checkpoint_path(self.folder).is_file() else "to do"
         longer = self.extend and differences(read_run_config(self.folder.config), self.config)
-        return "to resume" if longer or not self.folder.metrics.is_file() else "done"
+        return "to resume" if longer or not self.folder.is_scored() else "done"
 
     def conflict(self) -> str | None:
         """What about its folder keeps it from starting, in words; None if nothing."""

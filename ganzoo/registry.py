@@ -38,6 +38,13 @@ FOREIGN_PACKAGES: set[str] = set()
 """Top-level packages of the parts from elsewhere that were asked for so far."""
 
 
+def _note_foreign(module: str) -> None:
+    """Remembers the package of a module, unless it is ganzoo's own, which may be named by its path too."""
+    package = module.split(".")[0]
+    if package != __name__.split(".")[0]:
+        FOREIGN_PACKAGES.add(package)
+
+
 class Registry(Generic[T]):
     """Named parts of one kind.
 
@@ -112,7 +119,7 @@ class Registry(Generic[T]):
                 raise GanzooError(f"{self._builtin_modules[name]} does not register the {self.kind} '{name}'.")
         elif name in self._plugin_points():
             point = self._plugin_points()[name]
-            FOREIGN_PACKAGES.add(point.module.split(".")[0])
+            _note_foreign(point.module)
             try:
                 part = point.load()
             except KeyboardInterrupt:
@@ -181,7 +188,7 @@ def load_plugin_file(path: str | Path) -> ModuleType:
 def _import(module: str, kind: str) -> ModuleType:
     if module.endswith(".py"):
         return load_plugin_file(module)
-    FOREIGN_PACKAGES.add(module.split(".")[0])
+    _note_foreign(module)
     try:
         with _current_folder_first():
             return importlib.import_module(module)

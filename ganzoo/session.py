@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-import yaml
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
@@ -32,7 +32,7 @@ from ganzoo.models.cost import count_parameters, macs_per_image
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 from ganzoo.reporting import Reporter
 from ganzoo.runs.fingerprint import fingerprint
-from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_atomically, write_json
+from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_atomically, write_json, write_yaml
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Status
 from ganzoo.saved import load_generator
@@ -130,7 +130,7 @@ def earlier_run(folder: RunFolder, config: RunConfig, extend: bool = False) -> R
         OtherSettingsError: The folder holds a run of other settings.
         GanzooError: It holds a damaged one.
     """
-    if not folder.info.is_file():
+    if not os.path.lexists(folder.info):
         return None
     info = folder.read_info()
     if folder.config.is_file():
@@ -191,7 +191,7 @@ class RunSession:
         before = None if anew else earlier_run(self.folder, self.config, self.options.extend)
         if before is not None and before.status == "finished" and not self._is_longer():
             self.reporter.say(f"{self.folder.path} is finished already.")
-            if not self.folder.metrics.is_file():
+            if not self.folder.is_scored():
                 self._score(before)
             return self._result()
         seed_everything(self.config.seed)
@@ -214,7 +214,7 @@ class RunSession:
         self.reporter.expect(estimate)
         if anew:  # Only now: what cannot start must not cost the run that is there.
             _empty(self.folder.path)
-        self._write_config()
+        write_yaml(self.folder.config, self.config)
         write_json(self.folder.info, info)
         return self._train(loop, info)
 
@@ -311,10 +311,6 @@ class RunSession:
         }
         write_atomically(self.folder.generator, lambda file: save_file(tensors, file))
 
-    def _write_config(self) -> None:
-        text = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
-        write_atomically(self.folder.config, lambda file: file.write_text(text))
-
     def _info(self, loop: TrainingLoop, status: Status, before: RunInfo | None) -> RunInfo:
         recipe, facts = self.config.recipe, image_facts(self.dataset)
         return RunInfo(
@@ -375,6 +371,8 @@ def _parts(recipe: Recipe) -> Iterator[object]:
 def _way_out(changed: Sequence[str], wanted: Recipe, info: RunInfo) -> str:
     """What to do about a run of other settings; training it further helps where only its length differs, and is too short."""
     anew = "'ganzoo run --if-exists overwrite' to start anew, or another --results."
+    if all(change.startswith("split:") for change in changed):
+        return f"Use 'ganzoo evaluate --split' to score it on the other part, {anew}"
     if not all(map(_is_length, changed)):
         return f"Use {anew}"
     if _is_passed(wanted, info):

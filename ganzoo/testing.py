@@ -262,7 +262,7 @@ def check_phases(recipe: str | Recipe) -> None:
     still = [key for key in waiting if key not in moved]
     assert not still, (
         f"recipe '{settings.name}': no gradient reaches {', '.join(still)} in any phase; leave it out (a bias that cancels: "
-        "bias=False), or name it in the spec's no_gradient."
+        "bias=False), or name it in the spec's no_gradient, even if it moves later, as the last bias under hinge does."
     )
 
 

@@ -192,6 +192,9 @@ def test_val_is_scored_where_asked(tmp_path: Path) -> None:
     on_test = ganzoo.evaluate_run(result.folder, split="test", device="cpu")
     assert on_test.protocol["sources"]["split"] == "test" and on_test.fingerprint != result.metrics.fingerprint
     assert "nearest-real" in on_test.controls
+    assert tiny_run(tmp_path, images=16, split="test").metrics == on_test  # the run counts as made so now
+    with pytest.raises(GanzooError, match="split: test, now val. Use 'ganzoo evaluate --split' to score it on the other part"):
+        tiny_run(tmp_path, images=16, split="val")
 
 
 def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:

@@ -297,6 +297,12 @@ def strange(name, options):
 """
 
 
+def test_ganzoos_own_classes_may_be_named_by_path() -> None:
+    named = "generator={name: ganzoo.models.stargan:StarGANGenerator, width: 8}"
+    for answer in _session(["show", "stargan", "--set", named], ["version"]):
+        assert answer.code == 0 and answer.out and not answer.err
+
+
 def test_a_part_that_fails_is_one_line_that_names_it_and_leaves_no_folder(tmp_path: Path) -> None:
     plugin = _written(tmp_path / "faulty.py", FAULTY)
     tiny = [part for change in TINY for part in ("--set", change)]

@@ -369,6 +369,24 @@ def test_a_dry_run_lists_what_is_in_conflict(
     assert invoke("bench", str(file), *options) == 2 and len(pretended) == 1
 
 
+def test_scores_that_cannot_be_read_are_not_done(pretended: list[str], tmp_path: Path) -> None:
+    bench(tmp_path, **TWO)
+    first, _ = (run.folder for run in plan(tmp_path, **TWO))
+    first.metrics.write_text('{"acc": ')
+    assert [run.state() for run in plan(tmp_path, **TWO)] == ["to resume", "done"]
+
+
+def test_a_record_that_is_no_file_is_in_conflict(pretended: list[str], tmp_path: Path) -> None:
+    bench(tmp_path, **TWO)
+    first, second = (run.folder for run in plan(tmp_path, **TWO))
+    for folder in (first, second):
+        folder.info.unlink()
+    first.info.mkdir()
+    second.info.symlink_to(second.info)
+    with pytest.raises(GanzooError, match=r"(?s)run\.json: Is a directory.*run\.json: Too many levels"):
+        plan(tmp_path, **TWO)
+
+
 def test_ctrl_c_stops_the_present_run_and_the_suite_goes_on_later(
     model: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

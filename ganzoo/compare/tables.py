@@ -136,7 +136,9 @@ def build_table(group: Group, *, all_metrics: bool = False, statistics: Statisti
     statistics = statistics or _statistics(columns, models, controls, doubted)
     models = _with_ranks(columns, _with_best(columns, models), statistics)
     has_best = any(cell.best for row in models for cell in row.cells)
-    title = f"{group.data} · protocol {group.protocol[:SHORT]}"
+    split = group.runs[0].metrics.protocol.get("sources", {}).get("split", "test")
+    part = "" if split == "test" else f" · scored on {plain(str(split))}"
+    title = f"{group.data}{part} · protocol {group.protocol[:SHORT]}"
     said = remarks(group, statistics, has_best=has_best)
     return Table(group, title, columns, models, controls, tuple(marks), tuple(said), statistics)
 

@@ -96,5 +96,5 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
         return {name.removeprefix("features."): value.float() for name, value in tensors.items() if name.startswith("features.")}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, AttributeError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, AttributeError, LookupError, ValueError) as error:
         raise GanzooError(f"{path} is not a file of named tensors: {' '.join(str(error).split())[:120]}") from error

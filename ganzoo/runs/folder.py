@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.errors import GanzooError
@@ -96,6 +97,14 @@ class RunFolder:
         """
         return read_json(self.metrics, MetricsFile)
 
+    def is_scored(self) -> bool:
+        """Whether ``metrics.json`` is there and whole; where it is not, scoring again makes it so."""
+        try:
+            self.read_metrics()
+        except GanzooError:
+            return False
+        return True
+
 
 def describe_run(folder: Path, info: RunInfo, metrics: MetricsFile | None) -> str:
     """A run in one line: ``stargan on synth4, seed 0, finished: acc 0.93, ... (results/synth4/stargan/1a2b3c4d/seed_0)``."""
@@ -134,6 +143,11 @@ def as_json(record: BaseModel) -> str:
 def write_json(path: Path, record: BaseModel) -> None:
     """Writes a record as JSON, atomically; floats must be finite."""
     write_atomically(path, lambda file: file.write_text(as_json(record)))
+
+
+def write_yaml(path: Path, record: BaseModel) -> None:
+    """Writes a record as YAML, atomically, its fields in order."""
+    write_atomically(path, lambda file: file.write_text(yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)))
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
