@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import isclose
 from statistics import fmean
 
 from ganzoo.compare.groups import Group, is_number, plain
 from ganzoo.runs.schema import MetricInfo
 
 
-def doubts(group: Group, label: str, floors: Mapping[str, float]) -> dict[str, str]:
+def doubts(group: Group, label: str, floors: Mapping[str, float], controls: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """Metric -> why its value in a row is in doubt, in words.
 
-    Two things are told, each by the control that the metric itself must beat. A value that would not beat it under a
-    disturbance that another metric measures (:attr:`~ganzoo.runs.schema.MetricInfo.takes_from`): a cycle that comes back
-    because the source is hidden in the picture. And an aspect whose headline is good while another metric of it, which the
-    tables need not show, is not clearly better than its control (by the worse end of its interval, where a run has one): faces
-    that come back, but are somebody else's in between.
+    Three things are told, each by a control. A row that scores in every headline exactly what a control scores does what that
+    control does: it copies its sources, or knows the answers. The others go by the control that the metric itself must beat. A
+    value that would not beat it under a disturbance that another metric measures
+    (:attr:`~ganzoo.runs.schema.MetricInfo.takes_from`): a cycle that comes back because the source is hidden in the picture. And
+    an aspect whose headline is good while another metric of it, which the tables need not show, is not clearly better than its
+    control (by the worse end of its interval, where a run has one): faces that come back, but are somebody else's in between.
 
     Args:
         group: Runs that may be ranked together.
         label: The row.
         floors: Metric -> what the control scores that a working model must beat.
+        controls: Control -> metric -> what it scores.
     """
     infos = group.metric_info
     means = {metric: mean for metric in infos if (mean := _mean(group, label, metric)) is not None}
     good = [metric for metric, floor in floors.items() if metric in means and infos[metric].is_better(means[metric], floor)]
     poor = [metric for metric, floor in floors.items() if metric in means and not _clearly_beats(group, label, metric, floor)]
+    alike = [f"every headline score is exactly the control {plain(name)}'s" for name in _same_as(infos, means, controls)]
     return {
         metric: "; ".join(reasons)
         for metric in good
         if infos[metric].headline
-        if (reasons := [*_disturbed(metric, infos, means, floors), *_contradicted(metric, infos, means, floors, poor)])
+        if (reasons := [*alike, *_disturbed(metric, infos, means, floors), *_contradicted(metric, infos, means, floors, poor)])
     }
+
+
+def _same_as(
+    infos: Mapping[str, MetricInfo], means: Mapping[str, float], controls: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
+    """Controls whose headline scores the row has, to the last digit."""
+    for name, scores in controls.items():
+        shared = [metric for metric, info in infos.items() if info.headline and metric in means and metric in scores]
+        if len(shared) > 1 and all(isclose(means[metric], scores[metric], rel_tol=1e-9) for metric in shared):
+            yield name
 
 
 def _disturbed(

@@ -161,7 +161,11 @@ def _doubted(group: Group) -> dict[str, dict[str, str]]:
     controls = {metric: info.beats for metric, info in group.metric_info.items() if info.beats and info.direction != "none"}
     means = {metric: control_mean(group, control, metric) for metric, control in controls.items()}
     floors = {metric: mean for metric, mean in means.items() if mean is not None}
-    return {label: doubts(group, label, floors) for label in group.labels}
+    scores = {
+        name: {metric: mean for metric in group.metric_info if (mean := control_mean(group, name, metric)) is not None}
+        for name in control_names(group)
+    }
+    return {label: doubts(group, label, floors, scores) for label in group.labels}
 
 
 def _column(group: Group, metric: str, info: MetricInfo) -> Column:

@@ -63,6 +63,13 @@ def test_a_cycle_through_somebody_else_is_doubted(table: Callable[..., Table]) -
     assert "identity recall is 0.013, not clearly better than nearest-real (0.012)" in _note(made, "memory")
 
 
+def test_a_row_that_scores_what_a_control_scores_is_named_after_it(table: Callable[..., Table]) -> None:
+    made = table(honest=HONEST, copy=CONTROLS["no-edit"])
+    assert "every headline score is exactly the control no-edit's" in _note(made, "copy")
+    nearly = dict(CONTROLS["no-edit"]) | {"l1_cycle": 1e-6}
+    assert "exactly" not in _note(table(nearly=nearly), "nearly")
+
+
 @pytest.mark.parametrize("cheat", [HIDING, SOMEBODY_ELSE])
 def test_what_is_doubted_is_neither_best_nor_on_the_front(table: Callable[..., Table], cheat: dict[str, Any]) -> None:
     made = table(honest=HONEST, other=HONEST | {"l1_cycle": 0.05}, cheat=cheat)
