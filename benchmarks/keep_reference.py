@@ -2,8 +2,8 @@
 
     python benchmarks/keep_reference.py results/            # to results/reference/, which git keeps
 
-What is copied is what `ganzoo compare` reads, in the layout of a user's runs. A run that is there already is replaced; runs
-that are not finished and scored are left out and named.
+What is copied is what `ganzoo compare` reads, in the layout of a user's runs; pictures only of rendered faces. A run that is
+there already is replaced; runs that are not finished and scored are left out and named.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from pathlib import Path
 
 from ganzoo.compare.collect import REFERENCE
 from ganzoo.runs.folder import RunFolder, find_runs
+
+RENDERED = "renderer_version"
+"""A fact of data whose faces are rendered: pictures of real people's faces are never kept."""
 
 
 def main() -> None:
@@ -31,8 +34,10 @@ def main() -> None:
             continue
         copy = RunFolder(kept / place)
         copy.path.mkdir(parents=True, exist_ok=True)
-        for name in ("config", "info", "metrics", "history", "per_image", "gallery"):
+        for name in ("config", "info", "metrics", "history", "per_image"):
             shutil.copyfile(getattr(run, name), getattr(copy, name))
+        if RENDERED in run.read_info().data.facts:
+            shutil.copyfile(run.gallery, copy.gallery)
         print(copy.path)
 
 
