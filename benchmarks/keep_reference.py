@@ -29,7 +29,7 @@ def main() -> None:
         place = run.path.relative_to(given.results)
         if REFERENCE in place.parts:
             continue
-        if not run.metrics.is_file() or run.read_info().status != "finished":
+        if not run.is_scored() or run.read_info().status != "finished":
             print(f"left out, not finished and scored: {run.path}")
             continue
         copy = RunFolder(kept / place)
