@@ -29,7 +29,7 @@ def doubts(group: Group, label: str, floors: Mapping[str, float], controls: Mapp
     infos = group.metric_info
     means = {metric: mean for metric in infos if (mean := _mean(group, label, metric)) is not None}
     good = [metric for metric, floor in floors.items() if metric in means and infos[metric].is_better(means[metric], floor)]
-    poor = [metric for metric, floor in floors.items() if metric in means and not _clearly_beats(group, label, metric, floor)]
+    poor = [metric for metric, floor in floors.items() if metric in means and not clearly_beats(group, label, metric, floor)]
     alike = [f"every headline score is exactly the control {plain(name)}'s" for name in _same_as(infos, means, controls)]
     return {
         metric: "; ".join(reasons)
@@ -37,6 +37,17 @@ def doubts(group: Group, label: str, floors: Mapping[str, float], controls: Mapp
         if infos[metric].headline
         if (reasons := [*alike, *_disturbed(metric, infos, means, floors), *_contradicted(metric, infos, means, floors, poor)])
     }
+
+
+def clearly_beats(group: Group, label: str, metric: str, floor: float) -> bool:
+    """Whether the worse ends of the runs' intervals, or the values of runs without one, beat the control on average."""
+    info = group.metric_info[metric]
+    worse_end = 0 if info.direction == "higher" else 1
+    ends = []
+    for run in group.of(label):
+        interval, value = run.metrics.intervals.get(metric), run.metrics.metrics.get(metric)
+        ends += [interval[worse_end]] if interval else [value] if is_number(value) else []
+    return info.is_better(fmean(ends), floor)
 
 
 def _same_as(
@@ -70,17 +81,6 @@ def _contradicted(
         if not infos[other].headline and infos[other].aspect == infos[metric].aspect != "":
             name, control = plain(infos[other].label), plain(infos[other].beats or "")
             yield f"{name} is {means[other]:.3f}, not clearly better than {control} ({floors[other]:.3f})"
-
-
-def _clearly_beats(group: Group, label: str, metric: str, floor: float) -> bool:
-    """Whether the worse ends of the runs' intervals, or the values of runs without one, beat the control on average."""
-    info = group.metric_info[metric]
-    worse_end = 0 if info.direction == "higher" else 1
-    ends = []
-    for run in group.of(label):
-        interval, value = run.metrics.intervals.get(metric), run.metrics.metrics.get(metric)
-        ends += [interval[worse_end]] if interval else [value] if is_number(value) else []
-    return info.is_better(fmean(ends), floor)
 
 
 def _mean(group: Group, label: str, metric: str) -> float | None:

@@ -25,14 +25,14 @@ class Scores:
         metric: Its name.
         info: What it is.
         values: Row -> one value per seed; rows without a value are left out.
-        floor: Mean of the control that a working model must beat, where there is one.
+        unproven: Rows that do not clearly beat the control that a working model must; they are on no front.
         doubted: Rows whose values are not to be believed; they keep their ranks, with a note, and are on no front.
     """
 
     metric: str
     info: MetricInfo
     values: Mapping[str, tuple[float, ...]]
-    floor: float | None = None
+    unproven: Collection[str] = ()
     doubted: Collection[str] = ()
 
     @property
@@ -112,7 +112,7 @@ class ParetoFront:
     Attributes:
         metrics: The metrics, in the order of ``ASPECTS``.
         rows: Rows on the front: none other is at least as good on all metrics and better on one.
-        left_out: Row -> why it cannot be on it: it lacks a value, or does not beat the control that a working model must.
+        left_out: Row -> why it cannot be on it: it lacks a value, or does not clearly beat the control that a working model must.
     """
 
     metrics: tuple[str, ...]
@@ -270,8 +270,8 @@ def _why_left_out(label: str, chosen: Sequence[Scores]) -> str | None:
     for one in chosen:
         if label not in one.values:
             return f"no {one.info.label}"
-        if one.floor is not None and not one.info.is_better(fmean(one.values[label]), one.floor):
-            return f"does not beat {one.info.beats} in {one.info.label}"
+        if label in one.unproven:
+            return f"does not clearly beat {one.info.beats} in {one.info.label}"
         if label in one.doubted:
             return f"{one.info.label} in doubt, see its note"
     return None

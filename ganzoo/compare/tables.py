@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ganzoo.compare.costs import MISSING, Amount, costs
-from ganzoo.compare.doubts import doubts
+from ganzoo.compare.doubts import clearly_beats, doubts
 from ganzoo.compare.groups import SHORT, Group, ScoredRun, is_number, plain
 from ganzoo.compare.remarks import remarks
 from ganzoo.compare.statistics import Scores, Statistics, compare_rows
@@ -124,16 +124,17 @@ def build_table(group: Group, *, all_metrics: bool = False, statistics: Statisti
     shown = {metric: info for metric, info in group.metric_info.items() if all_metrics or info.headline}
     columns = tuple(_column(group, metric, info) for metric, info in shown.items())
     footnotes: dict[str, str] = {}
-    doubted = _doubted(group)
+    floors = _floors(group)
+    doubted = _doubted(group, floors)
     models = tuple(_model_row(group.of(label), label, columns, footnotes, doubted[label]) for label in group.labels)
     controls = tuple(_control_row(group, name, columns) for name in control_names(group))
-    tells = [_discriminates(at, column, models, controls) for at, column in enumerate(columns)]
+    tells = [_discriminates(at, column, models, floors.get(column.metric)) for at, column in enumerate(columns)]
     columns = tuple(replace(column, discriminating=told) for column, told in zip(columns, tells, strict=True))
     marks = [(mark, text) for text, mark in footnotes.items()]
     silent = [f"{plain(column.info.label)} ({column.info.beats})" for column in columns if not column.discriminating]
     if silent:
         marks.append((NOT_DISCRIMINATING, f"Not discriminating here, no model beats the control: {', '.join(silent)}."))
-    statistics = statistics or _statistics(columns, models, controls, doubted)
+    statistics = statistics or _statistics(group, columns, models, doubted, floors)
     models = _with_ranks(columns, _with_best(columns, models), statistics)
     has_best = any(cell.best for row in models for cell in row.cells)
     split = group.runs[0].metrics.protocol.get("sources", {}).get("split", "test")
@@ -156,11 +157,15 @@ def control_mean(group: Group, control: str, metric: str) -> float | None:
     return fmean(numbers) if numbers else None
 
 
-def _doubted(group: Group) -> dict[str, dict[str, str]]:
-    """Row -> metric -> why its value is not to be believed."""
+def _floors(group: Group) -> dict[str, float]:
+    """Metric -> what the control scores that a working model must beat, where there is one."""
     controls = {metric: info.beats for metric, info in group.metric_info.items() if info.beats and info.direction != "none"}
     means = {metric: control_mean(group, control, metric) for metric, control in controls.items()}
-    floors = {metric: mean for metric, mean in means.items() if mean is not None}
+    return {metric: mean for metric, mean in means.items() if mean is not None}
+
+
+def _doubted(group: Group, floors: Mapping[str, float]) -> dict[str, dict[str, str]]:
+    """Row -> metric -> why its value is not to be believed."""
     scores = {
         name: {metric: mean for metric in group.metric_info if (mean := control_mean(group, name, metric)) is not None}
         for name in control_names(group)
@@ -224,30 +229,30 @@ def _control_row(group: Group, name: str, columns: Sequence[Column]) -> Row:
     return Row(plain(name), 0, tuple(cells), may_rank=False)
 
 
-def _discriminates(at: int, column: Column, models: Sequence[Row], controls: Sequence[Row]) -> bool:
+def _discriminates(at: int, column: Column, models: Sequence[Row], floor: float | None) -> bool:
     """Whether some model's mean beats the named control; True where there is nothing to compare."""
-    floor = _floor(at, column, controls)
     means = [fmean(row.cells[at].values) for row in models if row.cells[at].values]
     if floor is None or not means or column.info.direction == "none":
         return True
     return any(column.info.is_better(mean, floor) for mean in means)
 
 
-def _floor(at: int, column: Column, controls: Sequence[Row]) -> float | None:
-    """What the control that a working model must beat scores; None where there is none."""
-    return next((row.cells[at].values[0] for row in controls if row.label == column.info.beats and row.cells[at].values), None)
-
-
 def _statistics(
-    columns: Sequence[Column], models: Sequence[Row], controls: Sequence[Row], doubted: Mapping[str, Collection[str]]
+    group: Group,
+    columns: Sequence[Column],
+    models: Sequence[Row],
+    doubted: Mapping[str, Collection[str]],
+    floors: Mapping[str, float],
 ) -> Statistics:
     """Compares the rows that may rank, on the metrics that discriminate."""
     rivals = [row for row in models if row.may_rank]
     scores = []
     for at, column in enumerate(columns):
         values = {row.label: row.cells[at].values for row in rivals if row.cells[at].values}
+        floor = floors.get(column.metric)
+        unproven = [label for label in values if floor is not None and not clearly_beats(group, label, column.metric, floor)]
         doubtful = [label for label in values if column.metric in doubted[label]]
-        one = Scores(column.metric, column.info, values, _floor(at, column, controls), doubtful)
+        one = Scores(column.metric, column.info, values, unproven, doubtful)
         scores += [one] if column.discriminating else []
     return compare_rows(scores)
 

@@ -24,26 +24,37 @@ class Classification:
     Args:
         form: ``softmax``, one choice among the classes; or ``binary``, a sigmoid for each class that says whether it is shown,
             and the mean of the cross-entropies over batch and classes (AttGAN, arXiv 1711.10678; STGAN, arXiv 1904.09709).
-        fakes: Whether the discriminator also learns to read generated images as their target, whose loss is added (ACGAN,
-            arXiv 1610.09585); in StarGAN they never train its classifier.
+        fakes: What the discriminator also learns to read generated images as, if anything; in StarGAN they never train its
+            classifier. Their ``target`` (ACGAN, arXiv 1610.09585), or the ``source`` they were made from: a classifier that looks
+            for what is left of the source is not to be had by marks that only it can see (the adversarial source classifier
+            of StarGANv2-VC, arXiv 2107.10394, which has a network of its own there).
+        fake_weight: Factor of that part.
     """
 
     sides: ClassVar[frozenset[Side]] = BOTH
 
-    def __init__(self, form: ClassificationForm = "softmax", fakes: bool = False) -> None:
+    def __init__(
+        self, form: ClassificationForm = "softmax", fakes: Literal["target", "source"] | None = None, fake_weight: float = 1.0
+    ) -> None:
         if form not in get_args(ClassificationForm):
             raise GanzooError(f"classification has no form '{form}'. Known: {', '.join(get_args(ClassificationForm))}.")
+        if fakes not in (None, "target", "source"):
+            raise GanzooError(f"classification reads fakes as their target or their source, not as '{fakes}'.")
         self.loss = cross_entropy if form == "softmax" else _binary_cross_entropy
-        self.fakes = fakes
+        self.fakes, self.fake_weight = fakes, fake_weight
 
     def needs(self, side: Side) -> frozenset[Need]:
-        return frozenset({"class_logits", "fake"}) if side == "generator" or self.fakes else frozenset({"class_logits"})
+        needs: frozenset[Need] = frozenset({"class_logits", "fake"} if side == "generator" or self.fakes else {"class_logits"})
+        return needs | {"source"} if side == "discriminator" and self.fakes == "source" else needs
 
     def __call__(self, context: StepContext) -> Tensor:
         if context.side == "generator":
             return self.loss(_logits(context, "fake"), context.target_labels)
-        loss = self.loss(_logits(context, "real"), context.source_labels)
-        return loss + self.loss(_logits(context, "fake"), context.target_labels) if self.fakes else loss
+        real = self.loss(_logits(context, "real"), context.source_labels)
+        if self.fakes is None:
+            return real
+        labels = context.target_labels if self.fakes == "target" else context.source_labels
+        return real + self.fake_weight * self.loss(_logits(context, "fake"), labels)
 
 
 @LOSSES.register("action_unit_regression")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,9 +18,9 @@ def _seeds(mean: float, count: int = 6, spread: float = 0.01) -> tuple[float, ..
     return tuple(mean + spread * np.linspace(-1, 1, count))
 
 
-def _scores(info: MetricInfo, floor: float | None = None, metric: str = "", **values: float | tuple[float, ...]) -> Scores:
+def _scores(info: MetricInfo, unproven: Sequence[str] = (), metric: str = "", **values: float | tuple[float, ...]) -> Scores:
     rows = {label: value if isinstance(value, tuple) else (value,) for label, value in values.items()}
-    return Scores(metric or info.label, info, rows, floor)
+    return Scores(metric or info.label, info, rows, unproven)
 
 
 def test_rows_come_best_first_whatever_the_direction() -> None:
@@ -105,9 +106,9 @@ def test_equal_rows_are_both_on_the_front() -> None:
 
 
 def test_a_copier_with_perfect_identity_is_on_no_front() -> None:
-    front = pareto_front([_scores(ACC, floor=0.1, copier=0.1, model=0.8), _scores(L1, copier=0.0, model=0.05)])
+    front = pareto_front([_scores(ACC, unproven=["copier"], copier=0.1, model=0.8), _scores(L1, copier=0.0, model=0.05)])
     assert front is not None and front.rows == ("model",)
-    assert front.left_out == {"copier": "does not beat no-edit in accuracy"}
+    assert front.left_out == {"copier": "does not clearly beat no-edit in accuracy"}
 
 
 def test_what_lacks_a_metric_is_not_compared_by_it() -> None:

@@ -209,7 +209,16 @@ def test_the_front_is_marked_and_named(tmp_path: Path, make_run) -> None:
     table = _table(tmp_path)
     assert [row.label for row in table.models if row.on_front] == ["a"]
     assert any("Pareto front of FID, acc and L1 cycle, by means" in remark for remark in table.remarks)
-    assert "Not on the front: copier (does not beat no-edit in acc)." in table.remarks
+    assert "Not on the front: copier (does not clearly beat no-edit in acc)." in table.remarks
+
+
+def test_what_may_be_no_better_than_the_control_is_not_on_the_front(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.9, "l1_cycle": 0.03})
+    make_run(recipe="b", scores={"acc": 0.12, "l1_cycle": 0.01}, intervals={"acc": (0.04, 0.20)})
+    make_run(recipe="c", scores={"acc": 0.12, "l1_cycle": 0.02}, intervals={"acc": (0.11, 0.13)})
+    table = _table(tmp_path)
+    assert [row.label for row in table.models if row.on_front] == ["a", "c"]
+    assert "Not on the front: b (does not clearly beat no-edit in acc)." in table.remarks
 
 
 def test_a_long_list_of_rows_that_are_not_on_the_front_is_cut(tmp_path: Path, make_run) -> None:
@@ -217,7 +226,7 @@ def test_a_long_list_of_rows_that_are_not_on_the_front_is_cut(tmp_path: Path, ma
     for number in range(6):
         make_run(recipe=f"copier{number}", scores={"acc": 0.05})
     (said,) = (remark for remark in _table(tmp_path).remarks if remark.startswith("Not on the front"))
-    assert said.count("does not beat") == 4 and said.endswith("; and 2 more.")
+    assert said.count("does not clearly beat") == 4 and said.endswith("; and 2 more.")
 
 
 def test_a_run_that_did_not_end_as_meant_is_neither_tested_nor_on_the_front(tmp_path: Path, make_run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp, log
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -31,10 +31,26 @@ def test_the_discriminator_learns_the_expressions_of_real_images() -> None:
 
 def test_the_discriminator_may_learn_those_of_generated_images_too() -> None:
     real, fake = (log(exp(2) + 2) - 2 + log(3)) / 2, (log(exp(1) + 2) - 1 + log(exp(3) + 2)) / 2
-    term = Classification(fakes=True)
+    term = Classification(fakes="target")
     assert float(term(_context("discriminator"))) == pytest.approx(real + fake)
     assert float(term(_context("generator", real=None))) == pytest.approx(fake)
     assert term.needs("discriminator") == {"class_logits", "fake"}
+
+
+def test_the_discriminator_may_learn_to_see_the_source_in_generated_images() -> None:
+    real, as_target = (log(exp(2) + 2) - 2 + log(3)) / 2, (log(exp(1) + 2) - 1 + log(exp(3) + 2)) / 2
+    as_source = (log(exp(1) + 2) + log(exp(3) + 2)) / 2  # logits 0 of the first, of class 0, and 0 of the second, of class 1
+    term = Classification(fakes="source", fake_weight=0.5)
+    assert float(term(_context("discriminator"))) == pytest.approx(real + as_source / 2)
+    assert float(term(_context("generator", real=None))) == pytest.approx(as_target)
+    assert term.needs("discriminator") == {"class_logits", "fake", "source"}
+    assert term.needs("generator") == {"class_logits", "fake"}
+
+
+@pytest.mark.parametrize("fakes", [True, "real", ""])
+def test_fakes_are_read_as_target_or_source_alone(fakes: Any) -> None:
+    with pytest.raises(GanzooError, match=rf"reads fakes as their target or their source, not as '{fakes}'"):
+        Classification(fakes=fakes)
 
 
 def test_the_generator_wants_to_be_read_as_the_target() -> None:
