@@ -81,3 +81,21 @@ def test_the_recipe_trains(train_recipe: Callable[..., Any]) -> None:
     trained = train_recipe("usgan", "generator.width=4", "discriminator.width=4", "batch_size=4", "images=40")
     assert trained.updates == {"discriminator": 10, "generator": 2}
     assert trained.untouched == []
+
+
+def test_the_recipe_with_a_source_classifier_asks_no_more_than_stargan() -> None:
+    ours, theirs = load_recipe("usgan-asc"), load_recipe("stargan")
+    for kind in ("generator", "discriminator"):
+        own, reference = (
+            traced_parameters(part.name, part.arguments, FER, kind) for part in (getattr(ours, kind), getattr(theirs, kind))
+        )
+        assert own == reference
+    lengths = [(stage.epochs, stage.batch_size, stage.phases[1].every) for stage in (*ours.stages, *theirs.stages)]
+    assert lengths[0] == lengths[1]
+    assert ours.stages[0].phases[0].terms["classification"].arguments == {"fakes": "source", "fake_weight": 0.25}
+
+
+def test_the_recipe_with_a_source_classifier_trains(train_recipe: Callable[..., Any]) -> None:
+    trained = train_recipe("usgan-asc", "generator.width=4", "discriminator.width=4", "batch_size=4", "images=40")
+    assert trained.updates == {"discriminator": 10, "generator": 2}
+    assert trained.untouched == []
