@@ -183,6 +183,7 @@ class SuiteSession:
             image_size_px=config.image_size_px,
             precision=config.precision,
             split=config.split,
+            score_precision=config.score_precision,
             options=options,
             reporter=self.reporter,
         )

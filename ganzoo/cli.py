@@ -53,6 +53,13 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class ScorePrecision(StrEnum):
+    """Number format of scoring."""
+
+    float32 = "32"
+    bf16 = "bf16"
+
+
 class Split(StrEnum):
     """Part of the data that is scored."""
 
@@ -87,6 +94,9 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch FER2013 throug
 ImageSize = Annotated[int | None, typer.Option("--image-size", min=8, help="Resize (or render) images to this many pixels.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers parts; repeatable.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+ScorePrecisionOption = Annotated[
+    ScorePrecision, typer.Option("--score-precision", help="Of scoring; 32 is what published scores have, bf16 can be faster.")
+]
 SplitOption = Annotated[Split, typer.Option("--split", help="Part that is scored; val for choosing between settings.")]
 InceptionWeights = Annotated[
     Path | None, typer.Option("--inception-weights", help="File weights-inception-2015-12-05-6726825d.pth for FID.")
@@ -129,6 +139,7 @@ def run(
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
     split: SplitOption = Split.test,
+    score_precision: ScorePrecisionOption = ScorePrecision.float32,
     if_exists: Annotated[
         IfExists, typer.Option("--if-exists", help="What to do with a run that is already there.")
     ] = IfExists.resume,
@@ -168,6 +179,7 @@ def run(
         image_size_px=image_size,
         precision=precision.value,
         split=split.value,
+        score_precision=score_precision.value,
         plugins=plugin or (),
         options=options,
         reporter=reporter,
@@ -203,6 +215,7 @@ def bench(
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
     split: SplitOption = Split.test,
+    score_precision: ScorePrecisionOption = ScorePrecision.float32,
     inception_weights: InceptionWeights = None,
     dinov2_weights: DinoV2Weights = None,
     logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
@@ -222,6 +235,7 @@ def bench(
         image_size_px=image_size,
         precision=precision.value,
         split=split.value,
+        score_precision=score_precision.value,
         plugins=plugin or (),
     )
     options = RunOptions(
@@ -281,6 +295,9 @@ def evaluate(
     inception_weights: InceptionWeights = None,
     dinov2_weights: DinoV2Weights = None,
     split: Annotated[Split | None, typer.Option("--split", help="Part that is scored; default as the run was made.")] = None,
+    score_precision: Annotated[
+        ScorePrecision | None, typer.Option("--score-precision", help="Of scoring; default as the run was made.")
+    ] = None,
     max_sources: Annotated[
         int | None, typer.Option("--max-sources", min=8, help="Score so many sources; default as the run was made, 0 for all.")
     ] = None,
@@ -300,6 +317,7 @@ def evaluate(
         inception_weights=inception_weights,
         dinov2_weights=dinov2_weights,
         split=split.value if split else None,
+        score_precision=score_precision.value if score_precision else None,
         max_sources=max_sources,
         reporter=reporter,
     )

@@ -22,6 +22,9 @@ LARGEST_SEED = 2**63 - 1
 Model = TypeVar("Model", bound=BaseModel)
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
 ScoredSplit = Literal["test", "val"]
+ScorePrecision = Literal["32", "bf16"]
+SCORING_CHOICES = ("split", "score_precision")
+"""Fields of a `RunConfig` that scoring again may change; the run counts as made so from then on."""
 """Part that scores may come from."""
 
 
@@ -238,6 +241,7 @@ class RunConfig(_Settings):
         precision: ``32`` or ``bf16``.
         preset: Preset the recipe was scaled by.
         split: Part that is scored: ``test``, or ``val`` for choosing between settings.
+        score_precision: ``32`` or ``bf16``, of generator and judges while scoring; backbones always work in float32.
         max_sources: Source images scored; None for all.
         inception: Whether FID and LPIPS are computed.
     """
@@ -249,6 +253,7 @@ class RunConfig(_Settings):
     precision: Literal["32", "bf16"]
     preset: str | None = None
     split: ScoredSplit = "test"
+    score_precision: ScorePrecision = "32"
     max_sources: int | None = Field(None, gt=0)
     inception: bool = True
 
@@ -265,14 +270,15 @@ def check_seed(seed: int) -> None:
         raise GanzooError(f"--seed must be below 2**63, not {seed}.")
 
 
-def check_split(split: str) -> None:
-    """Says in words where scores cannot come from a part of the data.
+def check_scoring(split: str | None, score_precision: str | None) -> None:
+    """Says in words where a run cannot be scored so; None is left to the run.
 
     Raises:
-        GanzooError: It is neither ``test`` nor ``val``.
+        GanzooError: Scores cannot come from this part of the data, or not in this precision.
     """
-    if split not in get_args(ScoredSplit):
-        raise GanzooError(f"--split is {' or '.join(get_args(ScoredSplit))}, not '{split}'.")
+    for option, value, known in (("--split", split, ScoredSplit), ("--score-precision", score_precision, ScorePrecision)):
+        if value is not None and value not in get_args(known):
+            raise GanzooError(f"{option} is {' or '.join(get_args(known))}, not '{value}'.")
 
 
 def configs_folder() -> Path:

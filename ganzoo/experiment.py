@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ganzoo.compatibility import check_compatible
-from ganzoo.config import Recipe, RunConfig, ScoredSplit, check_seed, check_split
+from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check_scoring, check_seed
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
@@ -36,6 +36,7 @@ def run(
     epochs: float | None = None,
     changes: Sequence[str] = (),
     split: ScoredSplit = "test",
+    score_precision: Precision = "32",
     results: str | Path = "results",
     data_root: str | Path | None = None,
     skip_bad: bool = False,
@@ -57,6 +58,8 @@ def run(
         epochs: Length in passes over the training part; the recipe's own where left out.
         changes: ``key=value`` changes of the recipe, as ``--set`` takes them.
         split: Part that is scored: ``test``, or ``val`` for choosing between settings.
+        score_precision: ``32`` or ``bf16``, of generator and judges while scoring; scores of one are not ranked
+            with those of the other.
         results: Where run folders go.
         data_root: Where to look for data.
         skip_bad: Leave out unreadable items.
@@ -83,12 +86,12 @@ def run(
     device = choose_device(options.device)
     chosen_precision = choose_precision(precision, device)
     check_seed(seed)
-    check_split(split)
+    check_scoring(split, score_precision)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
-    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split)
+    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision)
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
@@ -101,6 +104,7 @@ def run_config(
     preset: str | None = None,
     image_size_px: int | None = None,
     split: ScoredSplit = "test",
+    score_precision: Precision = "32",
 ) -> RunConfig:
     """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
     scale = load_preset(preset) if preset else None
@@ -112,6 +116,7 @@ def run_config(
         precision=precision,
         preset=preset,
         split=split,
+        score_precision=score_precision,
         max_sources=scale.max_sources if scale else None,
         inception=scale.inception if scale else True,
     )
@@ -127,6 +132,7 @@ def evaluate_run(
     inception_weights: Path | None = None,
     dinov2_weights: Path | None = None,
     split: ScoredSplit | None = None,
+    score_precision: Precision | None = None,
     max_sources: int | None = None,
     reporter: Reporter | None = None,
 ) -> MetricsFile:
@@ -142,6 +148,7 @@ def evaluate_run(
         dinov2_weights: File of DINOv2's weights.
         split: Part that is scored, ``test`` or ``val``; as the run was made where left out; it counts as
             made so from then on.
+        score_precision: ``32`` or ``bf16``, likewise.
         max_sources: Source images scored; 0 for all; as the run was made where left out.
         reporter: Who tells the user.
 
@@ -151,9 +158,11 @@ def evaluate_run(
     reporter = reporter or Reporter(quiet=True)
     saved = load_run(folder, device=choose_device(device), plugins=plugins)
     config = saved.config
+    check_scoring(split, score_precision)
     if split is not None:
-        check_split(split)
         config = config.model_copy(update={"split": split})
+    if score_precision is not None:
+        config = config.model_copy(update={"score_precision": score_precision})
     if max_sources is not None:
         config = config.model_copy(update={"max_sources": max_sources or None})
     if inception_weights is not None:
@@ -165,14 +174,21 @@ def evaluate_run(
             f"'{config.data}' here has {dataset.content_hash[:12]}. Name the right place with --data-root."
         )
     place = RunFolder(Path(folder))
-    if config.split != saved.config.split and place.is_scored():
-        reporter.say(f"Its scores on {saved.config.split} are replaced by those on {config.split}.")
+    kept = {name: getattr(config, name) for name in SCORING_CHOICES}
+    before = {name: getattr(saved.config, name) for name in SCORING_CHOICES}
+    if kept != before and place.is_scored():
+        reporter.say(f"Its scores ({_choices(before)}) are replaced by new ones ({_choices(kept)}).")
+    saved.translator.precision = config.score_precision
     scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, dinov2_weights, reporter)
     seconds = scorer.score(saved.translator, place)
     write_json(place.info, saved.info.scored(seconds))
-    if config.split != saved.config.split:
-        write_yaml(place.config, saved.config.model_copy(update={"split": config.split}))
+    if kept != before:
+        write_yaml(place.config, saved.config.model_copy(update=kept))
     return place.read_metrics()
+
+
+def _choices(kept: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
 
 
 def _options(options: RunOptions | None, more: Mapping[str, Any]) -> RunOptions:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ganzoo.compatibility import ImageFacts, find_problems
 from ganzoo.config import Recipe, RunConfig, ScoredSplit
 from ganzoo.data.base import load_dataset
-from ganzoo.devices import choose_device, choose_precision
+from ganzoo.devices import Precision, choose_device, choose_precision
 from ganzoo.errors import GanzooError
 from ganzoo.experiment import run_config
 from ganzoo.planned import PlannedRun
@@ -31,6 +31,7 @@ class SuiteSettings:
     image_size_px: int | None = None
     precision: str = "auto"
     split: ScoredSplit = "test"
+    score_precision: Precision = "32"
     plugins: Sequence[Path] = ()
 
 
@@ -87,7 +88,16 @@ def plan_suite(
                 problems.append(Problem(experiment.place, f"cannot run on {name}: {'; '.join(found)}"))
                 continue
             for turn, seed in enumerate(experiment.seeds):
-                config = run_config(recipe, name, seed, precision, experiment.preset, settings.image_size_px, settings.split)
+                config = run_config(
+                    recipe,
+                    name,
+                    seed,
+                    precision,
+                    experiment.preset,
+                    settings.image_size_px,
+                    settings.split,
+                    settings.score_precision,
+                )
                 rounds.append((turn, _planned(experiment.place, config, data, settings.results, options.extend)))
     runs = tuple(run for _, run in sorted(rounds, key=lambda item: item[0]))
     _refuse(path, [*problems, *_shared_folders(runs), *([] if with_conflicts else _wrong_folders(runs))])

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 import ganzoo
 from ganzoo.compatibility import ImageFacts
-from ganzoo.config import Recipe, RunConfig, differences, read_run_config
+from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, differences, read_run_config
 from ganzoo.data.base import SPLIT_NAMES, Dataset
 from ganzoo.devices import describe_device, peak_memory_bytes, reset_peak_memory
 from ganzoo.errors import DivergedError, GanzooError, InUseError
@@ -243,7 +243,7 @@ class RunSession:
         return generator, discriminator
 
     def _translator(self, generator: Generator) -> GeneratorTranslator:
-        return GeneratorTranslator(generator, self.dataset.class_names, self.fabric.device)
+        return GeneratorTranslator(generator, self.dataset.class_names, self.fabric.device, self.config.score_precision)
 
     def _train(self, loop: TrainingLoop, info: RunInfo) -> RunResult:
         deadline = None
@@ -371,8 +371,10 @@ def _parts(recipe: Recipe) -> Iterator[object]:
 def _way_out(changed: Sequence[str], wanted: Recipe, info: RunInfo) -> str:
     """What to do about a run of other settings; training it further helps where only its length differs, and is too short."""
     anew = "'ganzoo run --if-exists overwrite' to start anew, or another --results."
-    if all(change.startswith("split:") for change in changed):
-        return f"Use 'ganzoo evaluate --split' to score it on the other part, {anew}"
+    names = [change.split(":")[0] for change in changed]
+    if all(name in SCORING_CHOICES for name in names):
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in names)
+        return f"Use 'ganzoo evaluate' with {options} to score it so, {anew}"
     if not all(map(_is_length, changed)):
         return f"Use {anew}"
     if _is_passed(wanted, info):

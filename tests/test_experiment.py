@@ -193,8 +193,22 @@ def test_val_is_scored_where_asked(tmp_path: Path) -> None:
     assert on_test.protocol["sources"]["split"] == "test" and on_test.fingerprint != result.metrics.fingerprint
     assert "nearest-real" in on_test.controls
     assert tiny_run(tmp_path, images=16, split="test").metrics == on_test  # the run counts as made so now
-    with pytest.raises(GanzooError, match="split: test, now val. Use 'ganzoo evaluate --split' to score it on the other part"):
+    with pytest.raises(GanzooError, match="split: test, now val. Use 'ganzoo evaluate' with --split to score it so"):
         tiny_run(tmp_path, images=16, split="val")
+
+
+def test_scoring_in_half_precision_is_another_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    half = tiny_run(tmp_path, images=16, score_precision="bf16")
+    assert half.metrics is not None and half.metrics.protocol["precision"] == "bf16"
+    full = ganzoo.evaluate_run(half.folder, score_precision="32", device="cpu", reporter=Reporter())
+    replaced = "Its scores (split test, score precision bf16) are replaced by new ones (split test, score precision 32)."
+    assert replaced in " ".join(capsys.readouterr().out.split())
+    assert full.protocol["precision"] == "32" and full.fingerprint != half.metrics.fingerprint
+    assert full.metrics["l1_self"] == pytest.approx(half.metrics.metrics["l1_self"], rel=0.05)
+    assert full.metrics["l1_self"] != half.metrics.metrics["l1_self"]
+    assert tiny_run(tmp_path, images=16).metrics == full  # the run counts as made so now
+    with pytest.raises(GanzooError, match="Use 'ganzoo evaluate' with --score-precision and --split to score it so"):
+        tiny_run(tmp_path, images=16, split="val", score_precision="bf16")
 
 
 def test_longer_is_refused_and_extend_trains_on(tmp_path: Path) -> None:
@@ -416,6 +430,7 @@ def test_generators_and_discriminators_mix(tmp_path: Path) -> None:
         ({"max_minutes": 0}, "--max-minutes must be positive"),
         ({"changes": ("discriminator=cdcgan",)}, "gradient_penalty.*couples the images of a batch"),
         ({"split": "train"}, "--split is test or val, not 'train'"),
+        ({"score_precision": "16"}, "--score-precision is 32 or bf16, not '16'"),
         ({"precision": "16"}, "Unknown precision '16'"),
         ({"device": "tpu"}, "Unknown device 'tpu'"),
         ({"if_exists": "replace"}, "Unknown choice 'replace' for if_exists"),

@@ -72,7 +72,8 @@ def _read_back(command: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunC
     ) -> Any:
         resolved = resolve_recipe(recipe, load_preset(preset) if preset else None, changes)
         resolved = with_epochs(resolved, epochs) if epochs else resolved
-        asked.append((run_config(resolved, data, seed, more["precision"], preset, more["image_size_px"], more["split"]), more))
+        scoring = more["image_size_px"], more["split"], more["score_precision"]
+        asked.append((run_config(resolved, data, seed, more["precision"], preset, *scoring), more))
         return SimpleNamespace(info=SimpleNamespace(status="finished"), metrics=None, folder=Path())
 
     monkeypatch.setattr("ganzoo.experiment.run", take)
@@ -118,10 +119,10 @@ def test_the_command_is_as_short_as_what_was_typed(tmp_path: Path) -> None:
     )
 
 
-def test_the_scored_part_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = run_config(resolve_recipe("stargan"), "synth4", 0, "32", split="val")
+def test_how_it_was_scored_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = run_config(resolve_recipe("stargan"), "synth4", 0, "32", split="val", score_precision="bf16")
     made = reproduce(_written(tmp_path, config), _info(config))
-    assert " --split val" in made.command
+    assert " --split val --score-precision bf16" in made.command
     assert [_same(config, again) for again, _ in _read_back(made.command, monkeypatch)] == [True]
 
 

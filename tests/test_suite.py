@@ -102,7 +102,7 @@ def pretended(model: RunResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     def run(recipe: Recipe, data: str, *, seed: int, results: Path, **more: Any) -> RunResult:
         made.append(f"{recipe.name} {seed}")
         config = experiment.run_config(
-            recipe, data, seed, more["precision"], more["preset"], more["image_size_px"], more["split"]
+            recipe, data, seed, *(more[name] for name in ("precision", "preset", "image_size_px", "split", "score_precision"))
         )
         mark = training_fingerprint(config, model.info.data.content_hash)
         place = RunFolder.place(results, data, recipe.name, mark, seed)
@@ -221,11 +221,12 @@ def test_the_shipped_suite_holds_every_recipe_that_translates(tmp_path: Path, mo
 # Working through one
 
 
-def test_the_part_to_score_reaches_every_run(pretended: list[str], tmp_path: Path) -> None:
-    on_val = replace(settings(tmp_path), split="val")
+def test_how_to_score_reaches_every_run(pretended: list[str], tmp_path: Path) -> None:
+    on_val = replace(settings(tmp_path), split="val", score_precision="bf16")
     run_suite(suite_file(tmp_path, recipes=["stargan"]), on_val, CPU, SuiteReporter(Console(file=StringIO())), figures=False)
     (config,) = (tmp_path / "results").rglob("config.yaml")
-    assert pretended and yaml.safe_load(config.read_text())["split"] == "val"
+    written = yaml.safe_load(config.read_text())
+    assert pretended and (written["split"], written["score_precision"]) == ("val", "bf16")
 
 
 def test_what_is_done_is_skipped_and_the_rest_run_in_order(pretended: list[str], tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class EvaluationProtocol(_Record):
         class_names: Classes, in order.
         pair_policy: Which targets each source is given.
         faces_per_class: Faces of each target class in every distribution metric.
-        precision: Of judges and backbones.
+        precision: Of generator and judges; backbones such as Inception always work in float32.
     """
 
     version: str = VERSION

@@ -18,7 +18,6 @@ from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate, load_metri
 from ganzoo.evaluation.features import NotAvailable, describe
 from ganzoo.evaluation.inception import Inception, find_weights
 from ganzoo.evaluation.judge import JudgePanel, NoJudgesError, load_judges
-from ganzoo.evaluation.judge_networks import Precision
 from ganzoo.evaluation.judge_training import DEFAULT_MINUTES, train_judges
 from ganzoo.evaluation.lpips import WEIGHTS as LPIPS_WEIGHTS
 from ganzoo.evaluation.passages import PASSAGES, probed_sources
@@ -73,6 +72,7 @@ class Scorer:
             DinoV2(dinov2_weights, device)
         settings = EvaluationSettings(
             split=config.split,
+            precision=config.score_precision,
             max_sources=config.max_sources,
             inception=config.inception,
             inception_weights=inception_weights,
@@ -80,7 +80,7 @@ class Scorer:
         )
         for name, reason in load_metrics(settings.metrics)[1].items():
             reporter.say(f"The metric '{name}' {reason}")
-        return cls(dataset, _judges(dataset, device, config.precision, reporter), settings, device, reporter)
+        return cls(dataset, _judges(dataset, device, config, reporter), settings, device, reporter)
 
     def estimate_seconds(self, translator: Translator) -> float:
         """About how long scoring takes here, from the time of one batch."""
@@ -144,13 +144,13 @@ class Scorer:
         return True
 
 
-def _judges(dataset: Dataset, device: torch.device, precision: Precision, reporter: Reporter) -> JudgePanel:
+def _judges(dataset: Dataset, device: torch.device, config: RunConfig, reporter: Reporter) -> JudgePanel:
     try:
-        return load_judges(dataset, device=device)
+        return load_judges(dataset, device=device, precision=config.score_precision)
     except NoJudgesError:
         reporter.say(
             f"No judges know '{dataset.name}' yet: training them once, in at most {DEFAULT_MINUTES:g} minutes beside the run's "
             "own time; they are kept for its next runs. ('ganzoo judge train --minutes' takes less.)"
         )
-    train_judges(dataset, device=device, precision=precision, log=reporter.say)
-    return load_judges(dataset, device=device)
+    train_judges(dataset, device=device, precision=config.precision, log=reporter.say)
+    return load_judges(dataset, device=device, precision=config.score_precision)

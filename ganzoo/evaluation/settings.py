@@ -24,7 +24,7 @@ class EvaluationSettings:
         metrics: Metrics to compute; None computes all registered ones.
         batch_size: Images at once; changes no result.
         cache: Whether features of real faces may be kept on disk.
-        precision: Of judges and backbones.
+        precision: Of judges, ``32`` or ``bf16``; the generator's is its translator's business, backbones work in float32.
     """
 
     split: str = "test"

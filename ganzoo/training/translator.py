@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ganzoo.data.conditions import Condition
 from ganzoo.data.expressions import class_prototypes
+from ganzoo.devices import Precision
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import ConditionView, Generator, GeneratorOutput, StyledGenerator
 from ganzoo.training.seeding import derived_seed
@@ -22,7 +22,7 @@ class GeneratorTranslator:
         generator: On its device; its training mode is left as it was.
         class_names: Expression of each label.
         device: Where it runs.
-        autocast: Precision of its forward passes; float32 where left out.
+        precision: ``32`` or ``bf16``, of its forward passes.
         noise_seed: Seed of the noise of a generator that takes noise, so that scoring it again gives the same faces.
     """
 
@@ -31,10 +31,10 @@ class GeneratorTranslator:
         generator: Generator,
         class_names: Sequence[str],
         device: torch.device,
-        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+        precision: Precision = "32",
         noise_seed: int = 0,
     ) -> None:
-        self.generator, self.class_names, self.device, self.autocast = generator, tuple(class_names), device, autocast
+        self.generator, self.class_names, self.device, self.precision = generator, tuple(class_names), device, precision
         self.takes_image = generator.spec.takes_image
         self._noise_seed = derived_seed(noise_seed, "noise")
         self._noise = torch.Generator().manual_seed(self._noise_seed)
@@ -91,7 +91,7 @@ class GeneratorTranslator:
         """One forward pass; ``styles`` are the noise ``(N, noise_size)`` that styles are made of."""
         was_training = self.generator.training
         self.generator.eval()
-        with torch.inference_mode(), self.autocast():
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             output = self._generated(start.to(self.device), condition.to(self.device), styles).image.float()
         self.generator.train(was_training)
         return output

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.expressions import class_prototypes
+from ganzoo.devices import Precision
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import Generator, GeneratorOutput, GeneratorSpec
 from ganzoo.training.translator import GeneratorTranslator
@@ -78,3 +79,26 @@ def test_classes_are_mixed() -> None:
 def test_what_cannot_be_asked_is_refused(generator: _Listening, source: Tensor | None, intensity: float, message: str) -> None:
     with pytest.raises(GanzooError, match=message):
         _heard(generator, source, intensity)
+
+
+class _Multiplying(Generator):
+    """Multiplies by a weight, and keeps the type of number that it was done in."""
+
+    spec: ClassVar = GeneratorSpec(condition="onehot")
+    worked_in: torch.dtype
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(1, 1, 1)
+
+    def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
+        product = self.layer(image)
+        self.worked_in = product.dtype
+        return GeneratorOutput(product)
+
+
+@pytest.mark.parametrize(("precision", "number"), [("32", torch.float32), ("bf16", torch.bfloat16)])
+def test_precision_is_that_of_the_passes_and_never_of_what_comes_out(precision: Precision, number: torch.dtype) -> None:
+    generator = _Multiplying()
+    translated = GeneratorTranslator(generator, CLASSES, torch.device("cpu"), precision)(FACES, SOURCE, TARGET)
+    assert generator.worked_in == number and translated.dtype == torch.float32
