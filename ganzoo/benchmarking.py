@@ -184,6 +184,7 @@ class SuiteSession:
             precision=config.precision,
             split=config.split,
             score_precision=config.score_precision,
+            select=config.select,
             options=options,
             reporter=self.reporter,
         )

@@ -97,6 +97,10 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute
 ScorePrecisionOption = Annotated[
     ScorePrecision, typer.Option("--score-precision", help="Of scoring; 32 is what published scores have, bf16 can be faster.")
 ]
+SelectOption = Annotated[
+    str | None,
+    typer.Option("--select", metavar="METRIC", help="Score the state that is best by it on val, instead of the last."),
+]
 SplitOption = Annotated[Split, typer.Option("--split", help="Part that is scored; val for choosing between settings.")]
 InceptionWeights = Annotated[
     Path | None, typer.Option("--inception-weights", help="File weights-inception-2015-12-05-6726825d.pth for FID.")
@@ -140,6 +144,7 @@ def run(
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
     split: SplitOption = Split.test,
     score_precision: ScorePrecisionOption = ScorePrecision.float32,
+    select: SelectOption = None,
     if_exists: Annotated[
         IfExists, typer.Option("--if-exists", help="What to do with a run that is already there.")
     ] = IfExists.resume,
@@ -180,6 +185,7 @@ def run(
         precision=precision.value,
         split=split.value,
         score_precision=score_precision.value,
+        select=select,
         plugins=plugin or (),
         options=options,
         reporter=reporter,
@@ -216,6 +222,7 @@ def bench(
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
     split: SplitOption = Split.test,
     score_precision: ScorePrecisionOption = ScorePrecision.float32,
+    select: SelectOption = None,
     inception_weights: InceptionWeights = None,
     dinov2_weights: DinoV2Weights = None,
     logger: Annotated[Logger | None, typer.Option("--logger", help="Also log there.")] = None,
@@ -236,6 +243,7 @@ def bench(
         precision=precision.value,
         split=split.value,
         score_precision=score_precision.value,
+        select=select,
         plugins=plugin or (),
     )
     options = RunOptions(

@@ -242,6 +242,7 @@ class RunConfig(_Settings):
         preset: Preset the recipe was scaled by.
         split: Part that is scored: ``test``, or ``val`` for choosing between settings.
         score_precision: ``32`` or ``bf16``, of generator and judges while scoring; backbones always work in float32.
+        select: Metric by whose value on ``val`` the state to score is chosen; None for the last state.
         max_sources: Source images scored; None for all.
         inception: Whether FID and LPIPS are computed.
     """
@@ -254,6 +255,7 @@ class RunConfig(_Settings):
     preset: str | None = None
     split: ScoredSplit = "test"
     score_precision: ScorePrecision = "32"
+    select: str | None = None
     max_sources: int | None = Field(None, gt=0)
     inception: bool = True
 

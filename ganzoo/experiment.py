@@ -15,7 +15,7 @@ from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
-from ganzoo.evaluation.scoring import Scorer
+from ganzoo.evaluation.scoring import Scorer, check_selection
 from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
@@ -37,6 +37,7 @@ def run(
     changes: Sequence[str] = (),
     split: ScoredSplit = "test",
     score_precision: Precision = "32",
+    select: str | None = None,
     results: str | Path = "results",
     data_root: str | Path | None = None,
     skip_bad: bool = False,
@@ -60,6 +61,7 @@ def run(
         split: Part that is scored: ``test``, or ``val`` for choosing between settings.
         score_precision: ``32`` or ``bf16``, of generator and judges while scoring; scores of one are not ranked
             with those of the other.
+        select: Metric by whose value on ``val`` the state to score is chosen, at ten points of training; None for the last.
         results: Where run folders go.
         data_root: Where to look for data.
         skip_bad: Leave out unreadable items.
@@ -87,11 +89,12 @@ def run(
     chosen_precision = choose_precision(precision, device)
     check_seed(seed)
     check_scoring(split, score_precision)
+    check_selection(select, split)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
-    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision)
+    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select)
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
@@ -105,6 +108,7 @@ def run_config(
     image_size_px: int | None = None,
     split: ScoredSplit = "test",
     score_precision: Precision = "32",
+    select: str | None = None,
 ) -> RunConfig:
     """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
     scale = load_preset(preset) if preset else None
@@ -117,6 +121,7 @@ def run_config(
         preset=preset,
         split=split,
         score_precision=score_precision,
+        select=select,
         max_sources=scale.max_sources if scale else None,
         inception=scale.inception if scale else True,
     )
@@ -160,6 +165,7 @@ def evaluate_run(
     config = saved.config
     check_scoring(split, score_precision)
     if split is not None:
+        check_selection(config.select, split)
         config = config.model_copy(update={"split": split})
     if score_precision is not None:
         config = config.model_copy(update={"score_precision": score_precision})

@@ -12,6 +12,7 @@ from ganzoo.config import Recipe, RunConfig, ScoredSplit
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision
 from ganzoo.errors import GanzooError
+from ganzoo.evaluation.scoring import check_selection
 from ganzoo.experiment import run_config
 from ganzoo.planned import PlannedRun
 from ganzoo.registry import load_plugin_file
@@ -32,6 +33,7 @@ class SuiteSettings:
     precision: str = "auto"
     split: ScoredSplit = "test"
     score_precision: Precision = "32"
+    select: str | None = None
     plugins: Sequence[Path] = ()
 
 
@@ -71,6 +73,7 @@ def plan_suite(
     suite = load_suite(path)
     for plugin in settings.plugins:
         load_plugin_file(plugin)
+    check_selection(settings.select, settings.split)
     precision = choose_precision(settings.precision, choose_device(options.device))
     problems: list[Problem] = []
     rounds: list[tuple[int, PlannedRun]] = []
@@ -97,6 +100,7 @@ def plan_suite(
                     settings.image_size_px,
                     settings.split,
                     settings.score_precision,
+                    settings.select,
                 )
                 rounds.append((turn, _planned(experiment.place, config, data, settings.results, options.extend)))
     runs = tuple(run for _, run in sorted(rounds, key=lambda item: item[0]))

@@ -54,6 +54,7 @@ def reproduce(folder: RunFolder, info: RunInfo, seeds: Sequence[int] = ()) -> Re
     words += ["--precision", config.precision]
     words += ["--split", config.split] if config.split != "test" else []
     words += ["--score-precision", config.score_precision] if config.score_precision != "32" else []
+    words += ["--select", config.select] if config.select else []
     words += [word for seed in seeds or [config.seed] for word in ("--seed", str(seed))]
     words += ["--skip-bad"] if info.data.skipped else []
     words += _carried(info.environment.command)

@@ -29,7 +29,7 @@ from ganzoo.header import print_advice, print_header, seconds_per_step
 from ganzoo.loggers import create_logger
 from ganzoo.models.base import Discriminator, Generator, create_discriminator, create_generator
 from ganzoo.models.cost import count_parameters, macs_per_image
-from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
+from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES, METRICS
 from ganzoo.reporting import Reporter
 from ganzoo.runs.fingerprint import fingerprint
 from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_atomically, write_json, write_yaml
@@ -38,7 +38,8 @@ from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Sta
 from ganzoo.saved import load_generator
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
-from ganzoo.training.seeding import derived_seed, seed_everything
+from ganzoo.training.seeding import derived_seed, random_state, restore_random_state, seed_everything
+from ganzoo.training.selection import LOOKS_PER_RUN, Selection
 from ganzoo.training.trainer import create_trainer
 from ganzoo.training.translator import GeneratorTranslator
 
@@ -100,13 +101,14 @@ def image_facts(dataset: Dataset) -> ImageFacts:
 
 
 def training_fingerprint(config: RunConfig, content_hash: str) -> str:
-    """What makes two runs the same experiment: recipe, precision, data and plugins, without seed and length."""
+    """What makes two runs the same experiment: recipe, precision, data, plugins and selection, without seed and length."""
     return fingerprint(
         {
             "recipe": config.recipe.identity(),
             "precision": config.precision,
             "data": content_hash,
             "plugins": plugin_hashes(_parts(config.recipe)),
+            **({"select": config.select} if config.select else {}),
         }
     )
 
@@ -208,7 +210,10 @@ class RunSession:
         seconds = (loop.trainer.total_steps - loop.trainer.position.step) * seconds_per_step(
             self.config.recipe, self.dataset, self.fabric, self._networks
         )
-        estimate = seconds + self.scorer.estimate_seconds(loop.translator)
+        looks = LOOKS_PER_RUN if loop.selection else 0
+        if loop.selection is not None:
+            loop.selection.score()  # What has no value is told before hours of training.
+        estimate = seconds + self.scorer.estimate_seconds(loop.translator, looks)
         print_header(self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate)
         print_advice(self.reporter, estimate, self.options.max_minutes)
         self.reporter.expect(estimate)
@@ -224,15 +229,31 @@ class RunSession:
     def _prepare(self) -> TrainingLoop:
         generator, discriminator = self._networks()
         trainer = create_trainer(self.config.recipe, generator, discriminator, self.dataset, self.fabric, self.config.seed)
+        translator = self._translator(trainer.scored_generator())
         return TrainingLoop(
             trainer,
             self.folder,
             SampleGrid(self.dataset, self.folder.samples),
-            self._translator(trainer.scored_generator()),
+            translator,
             self.reporter,
             checkpoint_seconds=self.options.checkpoint_seconds,
             log_metrics=self._metrics_logger(),
+            selection=self._selection(translator),
         )
+
+    def _selection(self, translator: GeneratorTranslator) -> Selection | None:
+        metric = self.config.select
+        if metric is None:
+            return None
+
+        def score() -> float:
+            before = random_state()
+            translator.restart_noise()
+            value = self.scorer.on_validation(translator, metric)
+            restore_random_state(before)  # Training goes on as if nobody had looked.
+            return value
+
+        return Selection(metric, score, METRICS.get(metric).info.is_better)
 
     def _networks(self) -> tuple[Generator, Discriminator]:
         recipe, facts = self.config.recipe, image_facts(self.dataset)._asdict()
@@ -290,6 +311,7 @@ class RunSession:
                 "message": message,
                 "ended": _now(),
                 "progress": loop.progress(),
+                "selected": loop.selection.best if loop.selection else None,
                 "peak_memory_bytes": max(memory or 0, info.peak_memory_bytes or 0) or None,
             }
         )
@@ -299,6 +321,8 @@ class RunSession:
     def _save(self, loop: TrainingLoop) -> None:
         """Writes what training has made: the generator, and pictures of the whole way."""
         self.folder.metrics.unlink(missing_ok=True)  # Scores of an earlier stop are not those of this generator.
+        if loop.selection is not None:
+            loop.selection.restore(loop.trainer.scored_generator())
         self._save_generator(loop.trainer.scored_generator())
         loop.samples.save_timeline(sorted(self.folder.samples.glob("images_*.png")))
         loop.samples.save_intensities(loop.translator)

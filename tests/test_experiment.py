@@ -32,6 +32,7 @@ from ganzoo.models.stargan import StarGANGenerator
 from ganzoo.registry import GENERATORS
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder
+from ganzoo.runs.schema import Selected
 from ganzoo.seeds import run_seeds
 from ganzoo.training import face_network
 from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
@@ -497,3 +498,55 @@ def test_what_killed_writers_left_is_taken_away(tmp_path: Path) -> None:
     own.write_text("kept")
     tiny_run(tmp_path, images=16)
     assert not left.exists() and own.exists()
+
+
+# Selecting a state on the validation part
+
+
+def test_the_best_state_on_val_is_scored(tmp_path: Path) -> None:
+    result = tiny_run(tmp_path, select="l1_self")
+    best = result.info.selected
+    assert best is not None and (best.metric, best.images) == ("l1_self", 8 * best.step) and best.step % 2 == 0
+    generator = ganzoo.load_run(result.folder).translator
+    last = load_checkpoint(checkpoint_path(RunFolder(result.folder)))
+    same = [torch.equal(mine, last["networks"]["generator"][name]) for name, mine in generator.generator.state_dict().items()]
+    assert all(same) == (best.step == 20)
+    config, cpu = read_run_config(RunFolder(result.folder).config), torch.device("cpu")
+    scorer = Scorer.prepare(ganzoo.load_dataset("synth4"), config, cpu, None, None, Reporter(quiet=True))
+    assert scorer.on_validation(generator, "l1_self") == pytest.approx(best.value)
+
+
+def test_looking_changes_nothing_that_is_trained(tmp_path: Path, finished: RunResult) -> None:
+    looked = tiny_run(tmp_path, select="acc")
+    assert looked.info.fingerprint != finished.info.fingerprint
+    states = [load_checkpoint(checkpoint_path(RunFolder(run.folder))) for run in (looked, finished)]
+    for name, weights in states[0]["networks"]["generator"].items():
+        assert torch.equal(weights, states[1]["networks"]["generator"][name])
+    assert torch.equal(states[0]["random"], states[1]["random"])
+
+
+def test_a_selected_state_stays_the_best_when_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([0.0, 0.3, 0.8, *[0.1] * 30])  # the first is asked for before training
+    monkeypatch.setattr(Scorer, "on_validation", lambda self, translator, metric: next(values))
+    first = tiny_run(tmp_path, images=80, select="acc")
+    assert first.info.selected == Selected(metric="acc", value=0.8, step=2, images=16)
+    weights = ganzoo.load_run(first.folder).translator.generator.state_dict()
+    longer = tiny_run(tmp_path, images=160, select="acc", extend=True)
+    assert longer.info.progress.steps == 20 and longer.info.selected == first.info.selected
+    after = ganzoo.load_run(longer.folder).translator.generator.state_dict()
+    assert all(torch.equal(after[name], mine) for name, mine in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"select": "accc"}, "accc.*Did you mean 'acc'"),
+        ({"select": "l1_edit"}, "--select l1_edit: no value of it is better than another"),
+        ({"select": "acc", "split": "val"}, "--select chooses on val; scores on the same part would flatter"),
+        ({"select": "fid"}, "--select fid: it has no value here"),
+    ],
+)
+def test_what_cannot_select_is_told_before_training(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(GanzooError, match=message):
+        tiny_run(tmp_path, images=16, **settings)
+    assert not list(tmp_path.rglob("run.json"))

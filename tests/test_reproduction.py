@@ -72,7 +72,7 @@ def _read_back(command: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunC
     ) -> Any:
         resolved = resolve_recipe(recipe, load_preset(preset) if preset else None, changes)
         resolved = with_epochs(resolved, epochs) if epochs else resolved
-        scoring = more["image_size_px"], more["split"], more["score_precision"]
+        scoring = more["image_size_px"], more["split"], more["score_precision"], more["select"]
         asked.append((run_config(resolved, data, seed, more["precision"], preset, *scoring), more))
         return SimpleNamespace(info=SimpleNamespace(status="finished"), metrics=None, folder=Path())
 
@@ -123,6 +123,13 @@ def test_how_it_was_scored_comes_back(tmp_path: Path, monkeypatch: pytest.Monkey
     config = run_config(resolve_recipe("stargan"), "synth4", 0, "32", split="val", score_precision="bf16")
     made = reproduce(_written(tmp_path, config), _info(config))
     assert " --split val --score-precision bf16" in made.command
+    assert [_same(config, again) for again, _ in _read_back(made.command, monkeypatch)] == [True]
+
+
+def test_what_selected_the_state_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = run_config(resolve_recipe("stargan"), "synth4", 0, "32", select="acc")
+    made = reproduce(_written(tmp_path, config), _info(config))
+    assert " --select acc" in made.command
     assert [_same(config, again) for again, _ in _read_back(made.command, monkeypatch)] == [True]
 
 

@@ -101,9 +101,8 @@ def pretended(model: RunResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
     def run(recipe: Recipe, data: str, *, seed: int, results: Path, **more: Any) -> RunResult:
         made.append(f"{recipe.name} {seed}")
-        config = experiment.run_config(
-            recipe, data, seed, *(more[name] for name in ("precision", "preset", "image_size_px", "split", "score_precision"))
-        )
+        choices = ("precision", "preset", "image_size_px", "split", "score_precision", "select")
+        config = experiment.run_config(recipe, data, seed, *(more[name] for name in choices))
         mark = training_fingerprint(config, model.info.data.content_hash)
         place = RunFolder.place(results, data, recipe.name, mark, seed)
         info = model.info.model_copy(update={"recipe": recipe.name, "seed": seed, "fingerprint": mark})

@@ -166,6 +166,7 @@ def _labelled(runs: Sequence[ScoredRun]) -> tuple[ScoredRun, ...]:
         # The fingerprint leaves out the length of training, so seeds of different length would otherwise be averaged.
         if info.status == "finished" and len(lengths[(info.recipe, info.fingerprint)]) > 1:
             more.append(f"{round(info.progress.epochs, 2):g} epochs")
+        more += [f"best {plain(info.selected.metric)} on val"] if info.selected else []
         more += [run.origin] if run.origin != "results" else []
         more += [info.status] if info.status != "finished" else []
         label = (plain(info.recipe) or "unnamed") + (f" ({', '.join(more)})" if more else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from ganzoo.config import RunConfig
 from ganzoo.data.base import Dataset
 from ganzoo.data.pixels import to_minus1_1
+from ganzoo.errors import GanzooError
 from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate, load_metrics
 from ganzoo.evaluation.features import NotAvailable, describe
@@ -23,6 +25,7 @@ from ganzoo.evaluation.lpips import WEIGHTS as LPIPS_WEIGHTS
 from ganzoo.evaluation.passages import PASSAGES, probed_sources
 from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
 from ganzoo.evaluation.translate import Translator, has_variants
+from ganzoo.registry import METRICS
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder, as_json, write_together
 
@@ -30,8 +33,24 @@ OVERHEAD_SECONDS = 10.0
 """What scoring takes beside translating: judges, distances, writing."""
 INCEPTION_IMAGES_PER_SECOND = 12.0
 """Inception features on two CPU cores in float32, for estimates alone."""
+SELECTION_SOURCES = 400
+"""Validation faces, at most, by which a state is selected."""
 LPIPS_PAIRS_PER_SECOND = 600.0
 """LPIPS of pairs of 64 pixels a side, on one such core."""
+
+
+def check_selection(metric: str | None, split: str) -> None:
+    """Says in words where no state can be selected by a metric.
+
+    Raises:
+        GanzooError: No such metric, none of whose values is better than another, or the part it is chosen on is also scored.
+    """
+    if metric is None:
+        return
+    if METRICS.get(metric).info.direction == "none":
+        raise GanzooError(f"--select {metric}: no value of it is better than another.")
+    if split == "val":
+        raise GanzooError("--select chooses on val; scores on the same part would flatter. Score on test.")
 
 
 class Scorer:
@@ -82,8 +101,8 @@ class Scorer:
             reporter.say(f"The metric '{name}' {reason}")
         return cls(dataset, _judges(dataset, device, config, reporter), settings, device, reporter)
 
-    def estimate_seconds(self, translator: Translator) -> float:
-        """About how long scoring takes here, from the time of one batch."""
+    def estimate_seconds(self, translator: Translator, looks: int = 0) -> float:
+        """About how long scoring takes here, from the time of one batch, with so many looks at the validation part before."""
         scored = self.dataset.splits[self.settings.split]
         sources, count = min(len(scored), self.settings.max_sources or len(scored)), min(16, len(scored))
         images, labels = to_minus1_1(scored.images[:count]), scored.labels[:count]
@@ -93,6 +112,7 @@ class Scorer:
         per_image = (time.perf_counter() - began) / count
         classes = self.dataset.num_classes
         passes = sources * (2 * (classes - 1) + 1)
+        passes += looks * min(SELECTION_SOURCES, sources) * (2 * (classes - 1) + 1)
         passes += probed_sources(self.settings.max_sources) * (classes - 1) * (1 + len(PASSAGES))
         if has_variants(translator):
             passes += min(sources, VARIED_SOURCES * classes) * (classes - 1) * DRAWS
@@ -102,6 +122,20 @@ class Scorer:
         lpips = compared * pairs / LPIPS_PAIRS_PER_SECOND if self._has_lpips() else 0.0
         dinov2 = 2 * pairs * self._dinov2_seconds_per_image()
         return OVERHEAD_SECONDS + passes * per_image + inception + lpips + dinov2
+
+    def on_validation(self, translator: Translator, metric: str) -> float:
+        """One metric on (some of) the validation part.
+
+        Raises:
+            GanzooError: It has no value.
+        """
+        sources = min(SELECTION_SOURCES, self.settings.max_sources or SELECTION_SOURCES)
+        settings = replace(self.settings, split="val", metrics=(metric,), max_sources=sources)
+        metrics = evaluate(translator, self.dataset, self.judges, settings, device=self.device).metrics
+        value = metrics.metrics[metric]
+        if value is None:
+            raise GanzooError(f"--select {metric}: it has no value here ({metrics.reasons.get(metric, 'no reason given')}).")
+        return value
 
     def score(self, translator: Translator, folder: RunFolder) -> float:
         """Scores, writes ``metrics.json``, ``per_image.parquet`` and ``gallery.npz``; returns the seconds it took."""

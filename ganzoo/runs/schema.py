@@ -91,6 +91,22 @@ class Progress(_Record):
         return max((count for part, count in self.updates.items() if part.split(".")[0] == "generator"), default=0)
 
 
+class Selected(_Record):
+    """The state of a run that is scored, where it was selected on the validation part.
+
+    Attributes:
+        metric: By which it was the best.
+        value: Its score there.
+        step: Batches it had seen.
+        images: Training images it had seen.
+    """
+
+    metric: str
+    value: float
+    step: int
+    images: int
+
+
 class RunInfo(_Record):
     """``run.json``: status and provenance of one run.
 
@@ -106,6 +122,7 @@ class RunInfo(_Record):
         parameters: Network -> number of trainable parameters.
         macs_per_image: Multiply-accumulates of one generator forward pass for one image.
         progress: How far it has come.
+        selected: The state that is scored, where that is not the last.
         evaluation_seconds: Time the last scoring took.
         peak_memory_bytes: Most memory in use at once up to the end of training: of a CUDA device, what its tensors took; else
             of the whole process, images included. None in runs that did not note it.
@@ -125,6 +142,7 @@ class RunInfo(_Record):
     parameters: dict[str, int] = Field(default_factory=dict)
     macs_per_image: int | None = None
     progress: Progress = Field(default_factory=Progress)
+    selected: Selected | None = None
     evaluation_seconds: float | None = None
     peak_memory_bytes: int | None = None
 

@@ -16,6 +16,7 @@ from ganzoo.runs.schema import Progress
 from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from ganzoo.training.history import History
 from ganzoo.training.samples import SampleGrid
+from ganzoo.training.selection import LOOKS_PER_RUN, Selection
 from ganzoo.training.trainer import Position, Trainer
 from ganzoo.training.translator import GeneratorTranslator
 
@@ -35,6 +36,7 @@ class TrainingLoop:
         reporter: Shows progress.
         checkpoint_seconds: Time between checkpoints.
         log_metrics: Also receives each history row and its step, for TensorBoard and the like.
+        selection: Chooses the state to score, where that is not the last.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class TrainingLoop:
         reporter: Reporter,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         log_metrics: Callable[[dict[str, Any], int], None] | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self.trainer, self.folder, self.samples, self.translator = trainer, folder, samples, translator
         self.reporter, self.checkpoint_seconds, self.log_metrics = reporter, checkpoint_seconds, log_metrics
+        self.selection = selection
         self.history = History(folder.history, trainer.columns)
         self.log_every = max(1, min(trainer.total_steps // ROWS_PER_RUN, 200))
         self.picture_every = max(1, trainer.total_steps // PICTURES_PER_RUN)
+        self.look_every = max(1, trainer.total_steps // LOOKS_PER_RUN)
         self._last_row = (0, 0.0)
         self._saved_at = time.monotonic()
 
@@ -65,7 +70,10 @@ class TrainingLoop:
         if not path.is_file():
             return False
         try:
-            self.trainer.load_state(load_checkpoint(path))
+            state = load_checkpoint(path)
+            self.trainer.load_state(state)
+            if self.selection is not None:
+                self.selection.load_state(state.get("selected"))
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise GanzooError(
@@ -111,7 +119,8 @@ class TrainingLoop:
 
     def save(self) -> None:
         """Writes a checkpoint now."""
-        save_checkpoint(checkpoint_path(self.folder), self.trainer.state())
+        selected = {} if self.selection is None else {"selected": self.selection.state()}
+        save_checkpoint(checkpoint_path(self.folder), self.trainer.state() | selected)
         self._saved_at = time.monotonic()
 
     def _steps(self, task: Task, stopped_by: list[str], deadline: float | None) -> str | None:
@@ -123,6 +132,8 @@ class TrainingLoop:
                 task.update(position.step)
             if position.step % self.picture_every == 0 or position.step == total:
                 self.samples.save(self.translator, position.images)
+            if self.selection is not None and (position.step % self.look_every == 0 or position.step == total):
+                self.selection.look(self.trainer.scored_generator(), position.step, position.images)
             reason = stopped_by[0] if stopped_by else None
             if deadline is not None and time.monotonic() >= deadline:
                 reason = "the time given by --max-minutes is used up"

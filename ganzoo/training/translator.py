@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ganzoo.config import ScorePrecision
 from ganzoo.data.conditions import Condition
 from ganzoo.data.expressions import class_prototypes
-from ganzoo.devices import Precision
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import ConditionView, Generator, GeneratorOutput, StyledGenerator
 from ganzoo.training.seeding import derived_seed
@@ -31,7 +31,7 @@ class GeneratorTranslator:
         generator: Generator,
         class_names: Sequence[str],
         device: torch.device,
-        precision: Precision = "32",
+        precision: ScorePrecision = "32",
         noise_seed: int = 0,
     ) -> None:
         self.generator, self.class_names, self.device, self.precision = generator, tuple(class_names), device, precision

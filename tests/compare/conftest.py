@@ -54,6 +54,7 @@ def _info(recipe: str, seed: int, fingerprint: str, data: str, changes: dict[str
         parameters={"generator": 8_414_848, "discriminator": 1}, macs_per_image=1_500_000_000, peak_memory_bytes=2_340_000_000,
         progress=Progress(images_seen=1000, updates={"generator": 25}, epochs=changes.get("epochs", 5), train_seconds=65,
                           images_per_second=15.4),
+        selected=changes.get("selected"),
     )  # fmt: skip
 
 

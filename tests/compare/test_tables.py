@@ -8,6 +8,7 @@ import yaml
 from ganzoo.compare.collect import collect
 from ganzoo.compare.frames import pairs_frame, to_frame
 from ganzoo.compare.tables import Cell, Table, build_table
+from ganzoo.runs.schema import Selected
 
 
 def _table(results: Path) -> Table:
@@ -227,6 +228,12 @@ def test_a_long_list_of_rows_that_are_not_on_the_front_is_cut(tmp_path: Path, ma
         make_run(recipe=f"copier{number}", scores={"acc": 0.05})
     (said,) = (remark for remark in _table(tmp_path).remarks if remark.startswith("Not on the front"))
     assert said.count("does not clearly beat") == 4 and said.endswith("; and 2 more.")
+
+
+def test_a_row_says_that_its_state_was_selected(tmp_path: Path, make_run) -> None:
+    make_run(recipe="stargan")
+    make_run(recipe="stargan", fingerprint="b" * 64, selected=Selected(metric="acc", value=0.7, step=40, images=320))
+    assert [row.label for row in _table(tmp_path).models] == ["stargan (aaaaaaaa)", "stargan (bbbbbbbb, best acc on val)"]
 
 
 def test_a_run_that_did_not_end_as_meant_is_neither_tested_nor_on_the_front(tmp_path: Path, make_run) -> None:

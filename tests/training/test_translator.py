@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganzoo.config import ScorePrecision
 from ganzoo.data.expressions import class_prototypes
-from ganzoo.devices import Precision
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import Generator, GeneratorOutput, GeneratorSpec
 from ganzoo.training.translator import GeneratorTranslator
@@ -98,7 +98,7 @@ class _Multiplying(Generator):
 
 
 @pytest.mark.parametrize(("precision", "number"), [("32", torch.float32), ("bf16", torch.bfloat16)])
-def test_precision_is_that_of_the_passes_and_never_of_what_comes_out(precision: Precision, number: torch.dtype) -> None:
+def test_precision_is_that_of_the_passes_and_never_of_what_comes_out(precision: ScorePrecision, number: torch.dtype) -> None:
     generator = _Multiplying()
     translated = GeneratorTranslator(generator, CLASSES, torch.device("cpu"), precision)(FACES, SOURCE, TARGET)
     assert generator.worked_in == number and translated.dtype == torch.float32
