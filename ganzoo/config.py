@@ -22,10 +22,10 @@ LARGEST_SEED = 2**63 - 1
 Model = TypeVar("Model", bound=BaseModel)
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
 ScoredSplit = Literal["test", "val"]
+"""Part that scores may come from."""
 ScorePrecision = Literal["32", "bf16"]
 SCORING_CHOICES = ("split", "score_precision")
 """Fields of a `RunConfig` that scoring again may change; the run counts as made so from then on."""
-"""Part that scores may come from."""
 
 
 class _Settings(BaseModel):

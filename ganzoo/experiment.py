@@ -89,7 +89,7 @@ def run(
     chosen_precision = choose_precision(precision, device)
     check_seed(seed)
     check_scoring(split, score_precision)
-    check_selection(select, split)
+    check_selection(select, split, score_precision)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
@@ -165,10 +165,14 @@ def evaluate_run(
     config = saved.config
     check_scoring(split, score_precision)
     if split is not None:
-        check_selection(config.select, split)
         config = config.model_copy(update={"split": split})
     if score_precision is not None:
         config = config.model_copy(update={"score_precision": score_precision})
+    if config.select and (config.split != "test" or config.score_precision != "32"):
+        raise GanzooError(
+            f"{folder} was made with --select {config.select}, which chooses its state on val, in float32: "
+            "score it on test (scores on val would flatter), with --score-precision 32."
+        )
     if max_sources is not None:
         config = config.model_copy(update={"max_sources": max_sources or None})
     if inception_weights is not None:

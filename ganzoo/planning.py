@@ -73,7 +73,7 @@ def plan_suite(
     suite = load_suite(path)
     for plugin in settings.plugins:
         load_plugin_file(plugin)
-    check_selection(settings.select, settings.split)
+    check_selection(settings.select, settings.split, settings.score_precision)
     precision = choose_precision(settings.precision, choose_device(options.device))
     problems: list[Problem] = []
     rounds: list[tuple[int, PlannedRun]] = []

@@ -34,7 +34,7 @@ from ganzoo.reporting import Reporter
 from ganzoo.runs.fingerprint import fingerprint
 from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_atomically, write_json, write_yaml
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
-from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Status
+from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Selected, Status
 from ganzoo.saved import load_generator
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
@@ -107,7 +107,7 @@ def training_fingerprint(config: RunConfig, content_hash: str) -> str:
             "recipe": config.recipe.identity(),
             "precision": config.precision,
             "data": content_hash,
-            "plugins": plugin_hashes(_parts(config.recipe)),
+            "plugins": plugin_hashes(_parts(config)),
             **({"select": config.select} if config.select else {}),
         }
     )
@@ -169,7 +169,7 @@ class RunSession:
     ) -> None:
         self.config, self.dataset, self.fabric, self.options = config, dataset, fabric, options
         self.scorer, self.reporter = scorer, reporter
-        self.plugin_hashes = plugin_hashes(_parts(config.recipe))
+        self.plugin_hashes = plugin_hashes(_parts(config))
         self.fingerprint = training_fingerprint(config, dataset.content_hash)
         self.folder = RunFolder.place(results, dataset.name, config.recipe.name, self.fingerprint, config.seed)
         self.started = time.monotonic()
@@ -311,7 +311,7 @@ class RunSession:
                 "message": message,
                 "ended": _now(),
                 "progress": loop.progress(),
-                "selected": loop.selection.best if loop.selection else None,
+                "selected": _selected(loop) if status in ("finished", "stopped") else info.selected,
                 "peak_memory_bytes": max(memory or 0, info.peak_memory_bytes or 0) or None,
             }
         )
@@ -350,6 +350,7 @@ class RunSession:
             parameters={name: count_parameters(network) for name, network in loop.trainer.networks.items()},
             macs_per_image=macs_per_image(recipe.generator.name, recipe.generator.arguments, facts),
             progress=loop.progress(),
+            selected=_selected(loop),
         )
 
     def _environment(self) -> Environment:
@@ -384,7 +385,15 @@ def data_facts(dataset: Dataset) -> DataFacts:
     )
 
 
-def _parts(recipe: Recipe) -> Iterator[object]:
+def _selected(loop: TrainingLoop) -> Selected | None:
+    return loop.selection.best if loop.selection else None
+
+
+def _parts(config: RunConfig) -> Iterator[object]:
+    """All parts that decide what a run computes before it is scored."""
+    recipe = config.recipe
+    if config.select:
+        yield METRICS.get(config.select)
     yield GENERATORS.get(recipe.generator.name)
     yield DISCRIMINATORS.get(recipe.discriminator.name)
     for stage in recipe.stages:

@@ -514,6 +514,8 @@ def test_the_best_state_on_val_is_scored(tmp_path: Path) -> None:
     config, cpu = read_run_config(RunFolder(result.folder).config), torch.device("cpu")
     scorer = Scorer.prepare(ganzoo.load_dataset("synth4"), config, cpu, None, None, Reporter(quiet=True))
     assert scorer.on_validation(generator, "l1_self") == pytest.approx(best.value)
+    with pytest.raises(GanzooError, match="was made with --select l1_self.*score it on test"):
+        ganzoo.evaluate_run(result.folder, split="val", device="cpu")
 
 
 def test_looking_changes_nothing_that_is_trained(tmp_path: Path, finished: RunResult) -> None:
@@ -537,6 +539,24 @@ def test_a_selected_state_stays_the_best_when_training_goes_on(tmp_path: Path, m
     assert all(torch.equal(after[name], mine) for name, mine in weights.items())
 
 
+def test_a_look_that_fails_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([0.0, 0.3])
+
+    def failing(self: Scorer, translator: Any, metric: str) -> float:
+        for value in values:
+            return value
+        raise GanzooError("no value")
+
+    monkeypatch.setattr(Scorer, "on_validation", failing)
+    with pytest.raises(GanzooError, match="no value"):
+        tiny_run(tmp_path, images=80, select="acc")
+    (checkpoint,) = tmp_path.rglob("last.pt")
+    state = load_checkpoint(checkpoint)
+    assert state["position"]["step"] == 2 and state["selected"]["best"]["step"] == 1
+    info = RunFolder(checkpoint.parent.parent).read_info()
+    assert (info.status, info.selected) == ("failed", None)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -544,6 +564,7 @@ def test_a_selected_state_stays_the_best_when_training_goes_on(tmp_path: Path, m
         ({"select": "l1_edit"}, "--select l1_edit: no value of it is better than another"),
         ({"select": "acc", "split": "val"}, "--select chooses on val; scores on the same part would flatter"),
         ({"select": "fid"}, "--select fid: it has no value here"),
+        ({"select": "acc", "score_precision": "bf16"}, "--select compares states in float32"),
     ],
 )
 def test_what_cannot_select_is_told_before_training(tmp_path: Path, settings: dict[str, Any], message: str) -> None:

@@ -27,6 +27,7 @@ class Scores:
         values: Row -> one value per seed; rows without a value are left out.
         unproven: Rows that do not clearly beat the control that a working model must; they are on no front.
         doubted: Rows whose values are not to be believed; they keep their ranks, with a note, and are on no front.
+        discriminating: Whether some row beats that control; without, nothing is ranked by it, and no row is on a front.
     """
 
     metric: str
@@ -34,6 +35,7 @@ class Scores:
     values: Mapping[str, tuple[float, ...]]
     unproven: Collection[str] = ()
     doubted: Collection[str] = ()
+    discriminating: bool = True
 
     @property
     def means(self) -> dict[str, float]:
@@ -143,7 +145,7 @@ def compare_rows(scores: Sequence[Scores]) -> Statistics:
         Rankings and front.
     """
     ranked = [one for one in scores if one.info.ranked and one.info.direction != "none" and one.values]
-    return Statistics({one.metric: rank(one) for one in ranked}, pareto_front(ranked))
+    return Statistics({one.metric: rank(one) for one in ranked if one.discriminating}, pareto_front(ranked))
 
 
 def rank(scores: Scores) -> MetricRanking:

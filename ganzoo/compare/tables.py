@@ -244,7 +244,7 @@ def _statistics(
     doubted: Mapping[str, Collection[str]],
     floors: Mapping[str, float],
 ) -> Statistics:
-    """Compares the rows that may rank, on the metrics that discriminate."""
+    """Compares the rows that may rank."""
     rivals = [row for row in models if row.may_rank]
     scores = []
     for at, column in enumerate(columns):
@@ -252,8 +252,7 @@ def _statistics(
         floor = floors.get(column.metric)
         unproven = [label for label in values if floor is not None and not clearly_beats(group, label, column.metric, floor)]
         doubtful = [label for label in values if column.metric in doubted[label]]
-        one = Scores(column.metric, column.info, values, unproven, doubtful)
-        scores += [one] if column.discriminating else []
+        scores.append(Scores(column.metric, column.info, values, unproven, doubtful, column.discriminating))
     return compare_rows(scores)
 
 

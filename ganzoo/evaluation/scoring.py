@@ -39,14 +39,17 @@ LPIPS_PAIRS_PER_SECOND = 600.0
 """LPIPS of pairs of 64 pixels a side, on one such core."""
 
 
-def check_selection(metric: str | None, split: str) -> None:
+def check_selection(metric: str | None, split: str, score_precision: str) -> None:
     """Says in words where no state can be selected by a metric.
 
     Raises:
-        GanzooError: No such metric, none of whose values is better than another, or the part it is chosen on is also scored.
+        GanzooError: No such metric, or none of whose values is better than another; or the part it is chosen on is also scored,
+            or in another precision than states are compared in.
     """
     if metric is None:
         return
+    if score_precision != "32":
+        raise GanzooError("--select compares states in float32; leave --score-precision at 32.")
     if METRICS.get(metric).info.direction == "none":
         raise GanzooError(f"--select {metric}: no value of it is better than another.")
     if split == "val":

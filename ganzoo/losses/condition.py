@@ -40,6 +40,8 @@ class Classification:
             raise GanzooError(f"classification has no form '{form}'. Known: {', '.join(get_args(ClassificationForm))}.")
         if fakes not in (None, "target", "source"):
             raise GanzooError(f"classification reads fakes as their target or their source, not as '{fakes}'.")
+        if fake_weight <= 0 or (fakes is None and fake_weight != 1):
+            raise GanzooError(f"classification: fake_weight {fake_weight:g} has no meaning; it must be positive, beside fakes.")
         self.loss = cross_entropy if form == "softmax" else _binary_cross_entropy
         self.fakes, self.fake_weight = fakes, fake_weight
 

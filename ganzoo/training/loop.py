@@ -133,7 +133,7 @@ class TrainingLoop:
             if position.step % self.picture_every == 0 or position.step == total:
                 self.samples.save(self.translator, position.images)
             if self.selection is not None and (position.step % self.look_every == 0 or position.step == total):
-                self.selection.look(self.trainer.scored_generator(), position.step, position.images)
+                self._look(self.selection)
             reason = stopped_by[0] if stopped_by else None
             if deadline is not None and time.monotonic() >= deadline:
                 reason = "the time given by --max-minutes is used up"
@@ -143,6 +143,14 @@ class TrainingLoop:
             if time.monotonic() - self._saved_at >= self.checkpoint_seconds or position.step == total:
                 self.save()
         return None
+
+    def _look(self, selection: Selection) -> None:
+        """Lets the selection look at the generator; what was trained is kept where that fails."""
+        try:
+            selection.look(self.trainer.scored_generator(), self.trainer.position.step, self.trainer.position.images)
+        except GanzooError:
+            self.save()
+            raise
 
     def _log(self, position: Position, task: Task) -> None:
         self.trainer.losses.fetch()

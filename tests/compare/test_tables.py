@@ -222,6 +222,14 @@ def test_what_may_be_no_better_than_the_control_is_not_on_the_front(tmp_path: Pa
     assert "Not on the front: b (does not clearly beat no-edit in acc)." in table.remarks
 
 
+def test_where_no_row_beats_the_control_none_is_on_the_front(tmp_path: Path, make_run) -> None:
+    make_run(recipe="a", scores={"acc": 0.04}, intervals={"acc": (0.03, 0.06)})
+    make_run(recipe="b", scores={"acc": 0.05}, intervals={"acc": (0.03, 0.08)})
+    table = _table(tmp_path)
+    assert not any(row.on_front for row in table.models)
+    assert table.statistics.pareto is not None and table.statistics.pareto.left_out.keys() == {"a", "b"}
+
+
 def test_a_long_list_of_rows_that_are_not_on_the_front_is_cut(tmp_path: Path, make_run) -> None:
     make_run(recipe="a", scores={"acc": 0.9})
     for number in range(6):
@@ -250,7 +258,7 @@ def test_metrics_that_discriminate_nothing_rank_nothing(tmp_path: Path, make_run
         make_run(recipe=recipe, scores={"acc": 0.01})
     statistics = _table(tmp_path).statistics
     assert "acc" not in statistics.rankings and statistics.pareto is not None
-    assert statistics.pareto.metrics == ("fid", "l1_cycle")
+    assert statistics.pareto.rows == () and statistics.pareto.left_out.keys() == {"a", "b"}
 
 
 def test_the_frames_have_ranks_pairs_and_front(tmp_path: Path, make_run) -> None:

@@ -53,6 +53,12 @@ def test_fakes_are_read_as_target_or_source_alone(fakes: Any) -> None:
         Classification(fakes=fakes)
 
 
+@pytest.mark.parametrize("arguments", [{"fake_weight": 2.0}, {"fakes": "source", "fake_weight": 0.0}, {"fake_weight": -1}])
+def test_a_factor_of_fakes_that_does_nothing_or_the_opposite_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(GanzooError, match="fake_weight .* has no meaning"):
+        Classification(**arguments)
+
+
 def test_the_generator_wants_to_be_read_as_the_target() -> None:
     first, second = log(exp(1) + 2) - 1, log(exp(3) + 2)
     assert float(Classification()(_context("generator", real=None))) == pytest.approx((first + second) / 2)
