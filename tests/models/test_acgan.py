@@ -66,4 +66,4 @@ def test_both_sides_weigh_realness_and_class_equally() -> None:
     discriminator, generator = load_recipe("acgan").stages[0].phases
     for phase in (discriminator, generator):
         assert phase.terms["adversarial"].weight == phase.terms["classification"].weight
-    assert discriminator.terms["classification"].arguments == {"fakes": True}
+    assert discriminator.terms["classification"].arguments == {"fakes": "target"}
