@@ -32,14 +32,13 @@ def main() -> None:
         place = run.path.relative_to(given.results)
         if REFERENCE in place.parts:
             continue
-        if not run.is_scored() or run.read_info().status != "finished":
+        if not run.is_scored() or (info := run.read_info()).status != "finished":
             print(f"left out, not finished and scored: {run.path}")
             continue
         copy = RunFolder(kept / place)
         copy.path.mkdir(parents=True, exist_ok=True)
         for name in ("config", "metrics", "history", "per_image"):
             shutil.copyfile(getattr(run, name), getattr(copy, name))
-        info = run.read_info()
         command = DATA_ROOT.sub(r"\1PLACE", info.environment.command)
         environment = info.environment.model_copy(update={"command": command})
         write_json(copy.info, info.model_copy(update={"environment": environment}))

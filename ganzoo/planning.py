@@ -98,9 +98,9 @@ def plan_suite(
                     precision,
                     experiment.preset,
                     settings.image_size_px,
-                    settings.split,
-                    settings.score_precision,
-                    settings.select,
+                    split=settings.split,
+                    score_precision=settings.score_precision,
+                    select=settings.select,
                 )
                 rounds.append((turn, _planned(experiment.place, config, data, settings.results, options.extend)))
     runs = tuple(run for _, run in sorted(rounds, key=lambda item: item[0]))

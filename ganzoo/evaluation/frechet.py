@@ -20,7 +20,8 @@ from ganzoo.errors import GanzooError
 ACCURACY = 1e-6
 """Relative error of a distance, by a bound that is seldom reached, above which a slower and exact form is taken."""
 _ROUNDING = torch.finfo(torch.float64).eps
-"""Relative error of a square, of the largest: sums of their roots by it were at least twenty times off less than it says."""
+"""Error of a squared singular value, as a share of the largest. What sums of roots were off by, for spectra falling as rank^-0.25
+to rank^-2, was at most a twentieth of the bound that follows from it."""
 _SMALLEST_PIVOT = 1e-5
 """Of the largest: below, a covariance is so close to singular that Cholesky's factor has lost half of its digits."""
 

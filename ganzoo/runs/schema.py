@@ -122,7 +122,7 @@ class RunInfo(_Record):
         parameters: Network -> number of trainable parameters.
         macs_per_image: Multiply-accumulates of one generator forward pass for one image.
         progress: How far it has come.
-        selected: The state that is scored, where that is not the last.
+        selected: The state that is scored, where it was selected (``--select``); None for the last.
         evaluation_seconds: Time the last scoring took.
         peak_memory_bytes: Most memory in use at once up to the end of training: of a CUDA device, what its tensors took; else
             of the whole process, images included. None in runs that did not note it.
