@@ -18,7 +18,7 @@ from torch import Tensor
 from ganzoo.errors import GanzooError
 
 ACCURACY = 1e-6
-"""Relative error of a distance, by a bound that is seldom reached, above which a slower and exact form is taken."""
+"""Relative error of a distance, by an estimate that is seldom reached, above which a slower and exact form is taken."""
 _ROUNDING = torch.finfo(torch.float64).eps
 """Error of a squared singular value, as a share of the largest. What sums of roots were off by, for spectra falling as rank^-0.25
 to rank^-2, was at most a twentieth of the bound that follows from it."""
@@ -34,11 +34,13 @@ class Gaussian:
         mean: float64 ``(D,)``.
         factor: float64 ``(min(N, D), D)``, with ``factorᵀ factor`` the unbiased covariance.
         variance: Trace of the covariance.
+        log_determinant: Of the factor's absolute determinant, where it has one: N > D.
     """
 
     mean: Tensor
     factor: Tensor
     variance: float
+    log_determinant: float | None
 
 
 def fit_gaussian(features: Tensor) -> Gaussian:
@@ -56,20 +58,24 @@ def fit_gaussian(features: Tensor) -> Gaussian:
     mean = rows.mean(dim=0)
     if not mean.isfinite().all():
         raise GanzooError("The Fréchet distance was given features that are not finite (NaN or infinity).")
-    factor = _short_factor(rows - mean) / (len(rows) - 1) ** 0.5
-    return Gaussian(mean, factor, float(factor.square().sum()))
-
-
-def _short_factor(centred: Tensor) -> Tensor:
-    """At most as many rows as columns, with the same products between columns."""
+    centred = (rows - mean) / (len(rows) - 1) ** 0.5
     if len(centred) <= centred.shape[1]:
-        return centred
-    root, failed = torch.linalg.cholesky_ex(_upper_gram(centred.T), upper=True)
+        return Gaussian(mean, centred, float(centred.square().sum()), None)
+    # Widest features first: rows of a triangle then shrink from top to bottom, on which the eigenvalues' accuracy rests.
+    order = centred.square().sum(0).argsort(descending=True)
+    triangle = _triangle(centred[:, order])
+    factor = triangle[:, order.argsort()]
+    return Gaussian(mean, factor, float(factor.square().sum()), float(triangle.diagonal().abs().log().sum()))
+
+
+def _triangle(rows: Tensor) -> Tensor:
+    """The upper triangle ``(D, D)`` that has the same products between columns as ``(N, D)``, N > D."""
+    root, failed = torch.linalg.cholesky_ex(_gram(rows.T))
     pivots = root.diagonal().abs()
     if int(failed) or bool(pivots.min() < _SMALLEST_PIVOT * pivots.max()):  # a feature that is constant, or copies another
-        root = torch.linalg.qr(centred, mode="r").R
-    factor: Tensor = root
-    return factor
+        root = torch.linalg.qr(rows, mode="r").R.T
+    triangle: Tensor = root.T
+    return triangle
 
 
 def frechet_distance(first: Tensor | Gaussian, second: Tensor | Gaussian) -> float:
@@ -93,21 +99,29 @@ def frechet_distance(first: Tensor | Gaussian, second: Tensor | Gaussian) -> flo
         raise GanzooError(f"The Fréchet distance takes features of one width, not {len(a.mean)} and {len(b.mean)}.")
     apart = float((a.mean - b.mean).square().sum()) + a.variance + b.variance
     product = a.factor @ b.factor.T
-    norm, error = _quick_nuclear_norm(product)
-    if 2 * error > ACCURACY * (apart - 2 * norm):  # what is left is small beside what was taken away, or spectra are steep
+    values, error = _quick_singular_values(product)
+    norm = float(values.sum())
+    if a.log_determinant is not None and b.log_determinant is not None:
+        # The product of all values is known from both triangles. Were each off by the same share, the sum would be off by:
+        missed = float((values.log().sum() - a.log_determinant - b.log_determinant).abs()) * norm / len(values)
+        error = min(error, missed)
+    if not 2 * error <= ACCURACY * (apart - 2 * norm):  # what is left is small beside what was taken away, or spectra are steep
         norm = float(torch.linalg.svdvals(product).sum())
     return max(0.0, apart - 2 * norm)  # rounding can leave a hair below zero where the sets are equal
 
 
-def _quick_nuclear_norm(matrix: Tensor) -> tuple[float, float]:
-    """The nuclear norm by the eigenvalues of the square, and its error: squaring costs small values half of their digits."""
+def _quick_singular_values(matrix: Tensor) -> tuple[Tensor, float]:
+    """Roots of the eigenvalues of the square, and a bound of their sum's error: squaring costs small ones half of their digits.
+
+    Where rows shrink from top to bottom, small ones keep nearly all: LAPACK reduces a lower triangle from the top.
+    """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    squares = torch.linalg.eigvalsh(_upper_gram(wide), UPLO="U").clamp_min(0.0)
+    squares = torch.linalg.eigvalsh(_gram(wide), UPLO="L").clamp_min(0.0)
     uncertain = _ROUNDING * squares.max()
     error = uncertain / (2 * (squares + uncertain).sqrt())
-    return float(squares.sqrt().sum()), float(error.sum())
+    return squares.sqrt(), float(error.sum())
 
 
-def _upper_gram(matrix: Tensor) -> Tensor:
-    """The upper triangle of ``matrix matrixᵀ``, float64, in half the time of a whole product; zeros below it."""
-    return torch.from_numpy(dsyrk(1.0, matrix.numpy()))
+def _gram(matrix: Tensor) -> Tensor:
+    """The lower triangle of ``matrix matrixᵀ``, float64, in half the time of a whole product; zeros above it."""
+    return torch.from_numpy(dsyrk(1.0, matrix.numpy(), lower=1))

@@ -67,8 +67,9 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     first weights too; 0.999 is reached after 9,000 updates.
     """
 
-    def blend(averages: _Tensors, current: _Tensors, updates: Tensor | int) -> None:
-        count = int(updates)
+    def blend(averages: _Tensors, current: _Tensors, _: Tensor | int) -> None:
+        count = int(average.n_averaged)  # on the host; what is handed over lies on the device, which would be waited for
         get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, current, count)
 
-    return AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
+    return average

@@ -81,6 +81,20 @@ def test_close_sets_of_steep_spectra_and_with_copies_agree_with_singular_values(
         assert frechet_distance(one, near) == pytest.approx(_by_svd(one, near), rel=1e-6)
 
 
+@pytest.mark.parametrize("falling", [True, False])
+def test_steep_spectra_of_many_rows_need_no_singular_values(falling: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take twice as long; the smallest eigenvalues keep their digits whichever features vary least."""
+    scales = torch.arange(1, 513, dtype=torch.float64) ** -1.25
+    first, second = (
+        torch.randn(rows, 512, generator=torch.Generator().manual_seed(rows), dtype=torch.float64)
+        * (scales if falling else scales.flip(0))
+        for rows in (900, 1400)
+    )
+    expected = _by_svd(first, second)
+    monkeypatch.delattr(torch.linalg, "svdvals")
+    assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-8)
+
+
 def test_half_precision_features_are_measured_in_float64() -> None:
     first, second = _features(60, 8, 15).half(), _features(60, 8, 16).half()
     assert frechet_distance(first, second) == pytest.approx(frechet_distance(first.double(), second.double()), rel=1e-12)
