@@ -57,7 +57,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, base: float, progress: f
     """Sets the rate at ``progress`` in [0, 1] of a stage: constant up to ``decay_from``, then linear to zero."""
     factor = 1.0 if progress <= decay_from or decay_from >= 1 else (1 - progress) / (1 - decay_from)
     for group in optimizer.param_groups:
-        group["lr"] = base * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(base * factor)
+        else:
+            group["lr"] = base * factor
+
+
+def make_recordable(optimizer: torch.optim.Optimizer) -> None:
+    """Keeps the rate on the device, where a recorded step (:mod:`ganzoo.training.graphs`) reads it."""
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        group["capturable"] = device.type == "cuda"
 
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol, get_args
 
@@ -24,8 +24,9 @@ from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
 from ganzoo.training.context import StepContext
 from ganzoo.training.face_network import InstanceNetwork, face_network
+from ganzoo.training.graphs import Recorder, StepGraphs
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
-from ganzoo.training.optim import create_optimizers, moving_average, set_learning_rate, trained_parameters
+from ganzoo.training.optim import create_optimizers, make_recordable, moving_average, set_learning_rate, trained_parameters
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
 
 GENERATED = frozenset(get_args(Generated)) - {"fake_again"}
@@ -60,6 +61,22 @@ class Position:
     seconds: float = 0.0
 
 
+class Weights:
+    """Weights of a phase's terms, on the device; copied there only when they change."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.on_device = torch.zeros(count, device=device)
+        self._now: tuple[float, ...] = ()
+
+    def set(self, values: Iterable[float]) -> tuple[float, ...]:
+        """Takes new values, and gives them back."""
+        wanted = tuple(values)
+        if wanted != self._now:
+            self.on_device.copy_(torch.tensor(wanted))
+            self._now = wanted
+        return wanted
+
+
 class ReadyPhase(NamedTuple):
     """A phase with its terms built and its parameters found."""
 
@@ -67,6 +84,7 @@ class ReadyPhase(NamedTuple):
     label: str
     names: tuple[str, ...]
     terms: tuple[LossTerm, ...]
+    weights: Weights
     parameters: list[nn.Parameter]
     generated: frozenset[str]
     needs: frozenset[str]
@@ -109,6 +127,7 @@ class Trainer:
         self.losses = LossBuffer()
         self.position = Position()
         self.training_faces = training_faces
+        self.graphs: StepGraphs | None = None
         self.stages = [self._ready(stage) for stage in recipe.stages]
         self.batches = [make_batches(stage.batch_size) for stage in recipe.stages]
         self.stage_steps = [
@@ -137,6 +156,12 @@ class Trainer:
             yield from self._stage_steps()
             self.position.stage += 1
             self.position.stage_step = 0
+
+    def record_steps(self, recorder: Recorder) -> None:
+        """From now on steps are recorded, and then replayed; a state must be loaded before."""
+        for optimizer in self.optimizers.values():
+            make_recordable(optimizer)
+        self.graphs = StepGraphs(recorder)
 
     def scored_generator(self) -> Generator:
         """The generator that is sampled and scored: the moving average where the recipe keeps one."""
@@ -214,16 +239,40 @@ class Trainer:
     def _step(self, batch: Batch, progress: float) -> None:
         """One batch through the phases that are due."""
         stage = self.recipe.stages[self.position.stage]
-        due = [
-            phase
-            for phase in self.stages[self.position.stage]
+        phases = self.stages[self.position.stage]
+        kind = tuple(
+            index
+            for index, phase in enumerate(phases)
             if progress >= phase.settings.start and (self.position.stage_step + 1) % phase.settings.every == 0
-        ]
-        context = self._context(batch)
-        for index, phase in enumerate(due):
-            self._phase_step(phase, context, _images_with_graph(due[index:]), stage, progress)
+        )
+        due = [phases[index] for index in kind]
+        weights = [self._set_numbers(phase, stage, progress) for phase in due]
+        if self.graphs is None:
+            values = self._device_work(due, batch)
+        else:
+            values = self.graphs.run((self.position.stage, kind), partial(self._device_work, due), batch)
+        for phase, phase_values, phase_weights in zip(due, values, weights, strict=True):
+            for part in phase.settings.update:
+                self.position.updates[part] = self.position.updates.get(part, 0) + 1
+            columns = tuple(f"{phase.label}.{name}" for name in phase.names)
+            self.losses.add(StepLosses(self.position.step, columns, phase_values, phase_weights))
         if self.average is not None and any("generator" in phase.settings.networks for phase in due):
             self.average.update_parameters(self.generator)
+
+    def _set_numbers(self, phase: ReadyPhase, stage: Stage, progress: float) -> tuple[float, ...]:
+        """Hands the rates and weights of this moment to what works on the device; gives the weights."""
+        for part in phase.settings.update:
+            base = self.recipe.optimizer_for(part).lr * stage.lr_factor
+            set_learning_rate(self.optimizers[part], base, progress, stage.linear_decay_from)
+        return phase.weights.set(phase.settings.terms[name].weight_at(progress) for name in phase.names)
+
+    def _device_work(self, due: Sequence[ReadyPhase], batch: Batch) -> list[Tensor]:
+        """All that a step does on the device: the values of each phase's terms, each float32 ``(terms,)``.
+
+        It depends on nothing but tensors, so that it may be recorded and replayed.
+        """
+        context = self._context(batch)
+        return [self._phase_step(phase, context, _images_with_graph(due[index:])) for index, phase in enumerate(due)]
 
     def _context(self, batch: Batch) -> StepContext:
         targets = self.sample_targets(batch.labels, self.num_classes, self.random)
@@ -236,19 +285,14 @@ class Trainer:
         networks = self.generator, self.discriminator
         return StepContext(*networks, images, labels, targets, self.num_classes, self.random, units, keep_features)
 
-    def _phase_step(
-        self, phase: ReadyPhase, context: StepContext, with_graph: frozenset[str], stage: Stage, progress: float
-    ) -> None:
-        weights = tuple(phase.settings.terms[name].weight_at(progress) for name in phase.names)
+    def _phase_step(self, phase: ReadyPhase, context: StepContext, with_graph: frozenset[str]) -> Tensor:
         context.begin(phase.settings.side, with_graph, phase.settings.style)
         with self.fabric.autocast():
-            values = [_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)]
-        total = torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum()
+            values = torch.stack([_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)])
+        total = (values * phase.weights.on_device).sum()
         optimizers = [self.optimizers[part] for part in phase.settings.update]
-        for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
+        for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-            base = self.recipe.optimizer_for(part).lr * stage.lr_factor
-            set_learning_rate(optimizer, base, progress, stage.linear_decay_from)
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         if total.requires_grad:
             total.backward(inputs=phase.parameters)
@@ -256,14 +300,12 @@ class Trainer:
             raise GanzooError(f"No gradient reaches {phase.label}: its terms ({', '.join(phase.names)}) do not depend on it.")
         if phase.settings.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(phase.parameters, phase.settings.clip_gradient_norm)
-        for part, optimizer in zip(phase.settings.update, optimizers, strict=True):
+        for optimizer in optimizers:
             optimizer.step()
-            self.position.updates[part] = self.position.updates.get(part, 0) + 1
         if phase.settings.side == "generator":
             context.spent()
         context.updated(phase.settings.networks)
-        columns = tuple(f"{phase.label}.{name}" for name in phase.names)
-        self.losses.add(StepLosses(self.position.step, columns, torch.stack(values).detach(), weights))
+        return values.detach()
 
     def _ready(self, stage: Stage) -> list[ReadyPhase]:
         return [self._ready_phase(phase) for phase in stage.phases]
@@ -278,7 +320,8 @@ class Trainer:
         needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
         parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
         label = "+".join(phase.update) + ("" if phase.style == "noise" else f"-{phase.style}")
-        return ReadyPhase(phase, label, tuple(phase.terms), terms, parameters, needs & GENERATED, needs)
+        weights = Weights(len(terms), self.fabric.device)
+        return ReadyPhase(phase, label, tuple(phase.terms), terms, weights, parameters, needs & GENERATED, needs)
 
     @cached_property
     def _face_network(self) -> InstanceNetwork:

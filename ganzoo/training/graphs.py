@@ -1,0 +1,92 @@
+"""Steps recorded once and replayed: the device gets a whole step at once, instead of hundreds of small pieces of work.
+
+Small networks leave a GPU waiting for Python. What a step does depends on nothing but tensors (`Trainer._device_work`), so its
+kernels can be recorded, with the memory they read and write, and launched again as one (CUDA graphs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ganzoo.data.resident import Batch
+
+Work = Callable[[Batch], list[Tensor]]
+WARM_UP = 2
+"""Steps of a kind that are carried out before one is recorded: optimisers and libraries make what they need only once."""
+
+
+class Recorder(Protocol):
+    """How work is recorded on one kind of device."""
+
+    def warm_up(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """Carries work out, as it must be done before recording."""
+        ...
+
+    def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+        """What does the work, each time it is called, and where its results then stand; nothing is done yet."""
+        ...
+
+
+class _Recorded(NamedTuple):
+    batch: Batch
+    replay: Callable[[], None]
+    values: list[Tensor]
+
+
+class StepGraphs:
+    """The recordings of a trainer's steps: one for each kind of step, by the phases that are due in it.
+
+    Args:
+        recorder: Of the device.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._seen: dict[Hashable, int] = {}
+        self._recorded: dict[Hashable, _Recorded] = {}
+
+    def run(self, kind: Hashable, work: Work, batch: Batch) -> list[Tensor]:
+        """What ``work(batch)`` gives; steps of one kind do the same work on batches of one size."""
+        self._seen[kind] = seen = self._seen.get(kind, 0) + 1
+        if seen <= WARM_UP:
+            return self._recorder.warm_up(lambda: work(batch))
+        if kind not in self._recorded:
+            own = Batch(*(part.clone() for part in batch))
+            self._recorded[kind] = _Recorded(own, *self._recorder.record(lambda: work(own)))
+        recorded = self._recorded[kind]
+        for kept, part in zip(recorded.batch, batch, strict=True):
+            kept.copy_(part)
+        recorded.replay()
+        return [value.clone() for value in recorded.values]
+
+
+class CudaGraphs:
+    """Records by CUDA graphs (PyTorch: "CUDA semantics", CUDA Graphs).
+
+    Args:
+        random: The generator that steps draw from; a replay moves it on as the step itself would.
+    """
+
+    def __init__(self, random: torch.Generator) -> None:
+        self._random = random
+        self._stream = torch.cuda.Stream()
+
+    def warm_up(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """Carries work out on a stream of its own, so that nothing autograd keeps belongs to another stream."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            values = work()
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return values
+
+    def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+        """Records work without doing it."""
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._random)
+        with torch.cuda.graph(graph, stream=self._stream):
+            values = work()
+        return graph.replay, values
