@@ -53,6 +53,14 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Compile(StrEnum):
+    """Whether training is compiled."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
 class ScorePrecision(StrEnum):
     """Number format of scoring."""
 
@@ -96,6 +104,12 @@ Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python fil
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 ScorePrecisionOption = Annotated[
     ScorePrecision, typer.Option("--score-precision", help="Of scoring; 32 is what published scores have, bf16 can be faster.")
+]
+CompileOption = Annotated[
+    Compile, typer.Option("--compile", help="Compile training; auto does so in long runs where it has been seen to help.")
+]
+DeterministicOption = Annotated[
+    bool, typer.Option("--deterministic", help="The same bits each time on a GPU too, more slowly; a CPU gives them anyway.")
 ]
 SelectOption = Annotated[
     str | None,
@@ -142,6 +156,8 @@ def run(
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+    compile: CompileOption = Compile.auto,
+    deterministic: DeterministicOption = False,
     split: SplitOption = Split.test,
     score_precision: ScorePrecisionOption = ScorePrecision.float32,
     select: SelectOption = None,
@@ -169,6 +185,8 @@ def run(
         inception_weights=inception_weights,
         dinov2_weights=dinov2_weights,
         logger=logger.value if logger else None,
+        compile=compile.value,
+        deterministic=deterministic,
     )
     outcome = run_seeds(
         asked,
@@ -220,6 +238,8 @@ def bench(
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
+    compile: CompileOption = Compile.auto,
+    deterministic: DeterministicOption = False,
     split: SplitOption = Split.test,
     score_precision: ScorePrecisionOption = ScorePrecision.float32,
     select: SelectOption = None,
@@ -253,6 +273,8 @@ def bench(
         inception_weights=inception_weights,
         dinov2_weights=dinov2_weights,
         logger=logger.value if logger else None,
+        compile=compile.value,
+        deterministic=deterministic,
     )
     if dry_run:
         list_suite(suite, settings, options, reporter)

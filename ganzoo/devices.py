@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,24 @@ def create_fabric(device: str, precision: Precision) -> Fabric:
     return Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
 
 
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Iterator[None]:
+    """Lets torch take algorithms alone that give the same bits each time; those of a processor always do.
+
+    On CUDA they are slower, and an operation that has none fails with its name (PyTorch: "Reproducibility").
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
 def describe_device(device: torch.device) -> str:
     """A device in words, such as ``NVIDIA H200`` or ``CPU (AVX512), 2 threads``."""
     if device.type == "cuda":
@@ -83,6 +102,13 @@ def _has_fast_avx512_bf16() -> bool:
     """On AMD a small StarGAN trains 1.45 times as fast in it as in float32; on Intel, without AMX, a third slower."""
     can: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(can.get("avx512_bf16")) and str(can.get("cpu_name", "")).startswith("AMD")
+
+
+def reason_against_compiling(device: torch.device) -> str | None:
+    """Why compiled training is not faster on a device, or not known to be; None where it is."""
+    if device.type != "cpu":
+        return "its gain has not been measured on this kind of device; --compile on tries it"
+    return None if _has_amx() else "nothing is gained on a processor without AMX"
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -32,6 +32,7 @@ def print_header(
     folder: Path,
     resumed: bool,
     estimate_seconds: float,
+    compilation: str,
 ) -> None:
     """Prints what will be done, on what, and how long it takes."""
     recipe = config.recipe
@@ -43,6 +44,7 @@ def print_header(
     at = f", going on at step {trainer.position.step:,}" if resumed else ""
     lines = {
         "device": f"{describe_device(trainer.fabric.device)}, precision {config.precision}",
+        "compile": compilation,
         "data": "; ".join(_counts(dataset, part) for part in SPLIT_NAMES),
         "classes": f"{', '.join(dataset.class_names)}; {size} × {size} × {channels}",
         "skipped": f"{len(dataset.skipped)} bad items, listed in run.json" if dataset.skipped else "",

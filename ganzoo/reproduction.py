@@ -52,6 +52,8 @@ def reproduce(folder: RunFolder, info: RunInfo, seeds: Sequence[int] = ()) -> Re
     words += [word for change in changes for word in ("--set", change)]
     words += ["--image-size", str(config.image_size_px)] if config.image_size_px else []
     words += ["--precision", config.precision]
+    words += ["--compile", "on"] if info.environment.compiled else []
+    words += ["--deterministic"] if info.environment.deterministic else []
     words += ["--split", config.split] if config.split != "test" else []
     words += ["--score-precision", config.score_precision] if config.score_precision != "32" else []
     words += ["--select", config.select] if config.select else []

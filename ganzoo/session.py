@@ -21,7 +21,13 @@ import ganzoo
 from ganzoo.compatibility import ImageFacts
 from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, differences, read_run_config
 from ganzoo.data.base import SPLIT_NAMES, Dataset
-from ganzoo.devices import describe_device, peak_memory_bytes, reset_peak_memory
+from ganzoo.devices import (
+    describe_device,
+    deterministic_algorithms,
+    peak_memory_bytes,
+    reason_against_compiling,
+    reset_peak_memory,
+)
 from ganzoo.errors import DivergedError, GanzooError, InUseError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.faults import reason_in_words
@@ -36,6 +42,7 @@ from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Selected, Status
 from ganzoo.saved import load_generator
+from ganzoo.training.compilation import CompileChoice, check_compile, decide
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state, seed_everything
@@ -60,6 +67,8 @@ class RunOptions:
         inception_weights: File of the Inception weights; None looks in torch's cache.
         dinov2_weights: File of DINOv2's weights; what needs it is left out without.
         logger: ``tensorboard``, ``wandb`` or None.
+        deterministic: Whether a GPU is to give the same bits each time, more slowly; a processor does anyway.
+        compile: ``auto``, ``on`` or ``off``; see :func:`ganzoo.training.compilation.decide`.
         checkpoint_seconds: Time between checkpoints.
     """
 
@@ -70,11 +79,14 @@ class RunOptions:
     inception_weights: Path | None = None
     dinov2_weights: Path | None = None
     logger: str | None = None
+    deterministic: bool = False
+    compile: CompileChoice = "auto"
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def __post_init__(self) -> None:
         if self.if_exists not in get_args(IfExists):
             raise GanzooError(f"Unknown choice '{self.if_exists}' for if_exists. Known: {', '.join(get_args(IfExists))}.")
+        check_compile(self.compile)
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,7 +196,7 @@ class RunSession:
         if self.folder.info.is_file() and self.options.if_exists == "skip":
             self.reporter.say(f"{self.folder.path} exists; skipped.")
             return self._result()
-        with _made(self.folder.path), _locked(self.folder):
+        with _made(self.folder.path), _locked(self.folder), deterministic_algorithms(self.options.deterministic):
             return self._run()
 
     def _run(self) -> RunResult:
@@ -206,15 +218,22 @@ class RunSession:
                 f"{loop.trainer.total_steps:,} asked for: --extend only makes a run longer. "
                 "Use --if-exists overwrite to start anew, or another --results."
             )
-        info = self._info(loop, "running", before)
         seconds = (loop.trainer.total_steps - loop.trainer.position.step) * seconds_per_step(
             self.config.recipe, self.dataset, self.fabric, self._networks
         )
+        compiled_before = before.environment.compiled if before else None
+        device = self.fabric.device
+        compilation = decide(self.options.compile, device, seconds, reason_against_compiling(device), compiled_before)
+        if compilation.compiled:
+            loop.trainer.compile()
+        info = self._info(loop, "running", before)
         looks = LOOKS_PER_RUN if loop.selection else 0
         if loop.selection is not None:
             loop.selection.score()  # What has no value is told before hours of training.
         estimate = seconds + self.scorer.estimate_seconds(loop.translator, looks)
-        print_header(self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate)
+        print_header(
+            self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate, compilation.reason
+        )
         print_advice(self.reporter, estimate, self.options.max_minutes)
         self.reporter.expect(estimate)
         if anew:  # Only now: what cannot start must not cost the run that is there.
@@ -346,14 +365,14 @@ class RunSession:
             preset=self.config.preset,
             peak_memory_bytes=before.peak_memory_bytes if before else None,
             data=data_facts(self.dataset),
-            environment=self._environment(),
+            environment=self._environment(loop.trainer.is_compiled),
             parameters={name: count_parameters(network) for name, network in loop.trainer.networks.items()},
             macs_per_image=macs_per_image(recipe.generator.name, recipe.generator.arguments, facts),
             progress=loop.progress(),
             selected=_selected(loop),
         )
 
-    def _environment(self) -> Environment:
+    def _environment(self, is_compiled: bool) -> Environment:
         return Environment(
             ganzoo=ganzoo.__version__,
             python=python_version(),
@@ -361,6 +380,8 @@ class RunSession:
             plugins=self.plugin_hashes,
             device=describe_device(self.fabric.device),
             precision=self.config.precision,
+            compiled=is_compiled,
+            deterministic=self.options.deterministic,
             threads=torch.get_num_threads(),
             git_commit=git_commit(),
             command=command_line(),

@@ -101,6 +101,8 @@ class TrainingLoop:
             self.samples.save(self.translator, 0)
         try:
             with self.reporter.task("training", self.trainer.total_steps) as task, _stop_signals() as stopped_by:
+                if self.trainer.is_compiled:
+                    task.update(position.step, "waiting for the compiler")
                 return self._steps(task, stopped_by, deadline)
         except DivergedError as error:
             raise DivergedError(f"{error} {self._last_good()}") from None

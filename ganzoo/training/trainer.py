@@ -22,9 +22,10 @@ from ganzoo.losses.base import Generated, LossTerm
 from ganzoo.losses.frozen import UsesFaceNetwork
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
+from ganzoo.training.compilation import compile_networks
 from ganzoo.training.context import StepContext
 from ganzoo.training.face_network import InstanceNetwork, face_network
-from ganzoo.training.graphs import Recorder, StepGraphs
+from ganzoo.training.graphs import CudaGraphs, Recorder, StepGraphs
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.optim import create_optimizers, make_recordable, moving_average, set_learning_rate, trained_parameters
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
@@ -128,6 +129,7 @@ class Trainer:
         self.position = Position()
         self.training_faces = training_faces
         self.graphs: StepGraphs | None = None
+        self.is_compiled = False
         self.stages = [self._ready(stage) for stage in recipe.stages]
         self.batches = [make_batches(stage.batch_size) for stage in recipe.stages]
         self.stage_steps = [
@@ -156,6 +158,14 @@ class Trainer:
             yield from self._stage_steps()
             self.position.stage += 1
             self.position.stage_step = 0
+
+    def compile(self) -> None:
+        """Compiles the networks; on CUDA, records the steps too. A state must be loaded before."""
+        stages = [phase for stage in self.stages for phase in stage]
+        compile_networks(self.generator, self.discriminator, frozenset[str]().union(*(phase.needs for phase in stages)))
+        if self.fabric.device.type == "cuda":
+            self.record_steps(CudaGraphs(self.random))
+        self.is_compiled = True
 
     def record_steps(self, recorder: Recorder) -> None:
         """From now on steps are recorded, and then replayed; a state must be loaded before."""

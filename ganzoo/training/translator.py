@@ -12,6 +12,7 @@ from ganzoo.data.conditions import Condition
 from ganzoo.data.expressions import class_prototypes
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import ConditionView, Generator, GeneratorOutput, StyledGenerator
+from ganzoo.training.compilation import as_written
 from ganzoo.training.seeding import derived_seed
 
 
@@ -91,7 +92,8 @@ class GeneratorTranslator:
         """One forward pass; ``styles`` are the noise ``(N, noise_size)`` that styles are made of."""
         was_training = self.generator.training
         self.generator.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        in_precision = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with as_written(self.generator), torch.inference_mode(), in_precision:
             output = self._generated(start.to(self.device), condition.to(self.device), styles).image.float()
         self.generator.train(was_training)
         return output

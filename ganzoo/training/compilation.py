@@ -1,0 +1,110 @@
+"""Compilation of a run's networks by torch (inductor): whether it is worth its time, and what of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import nn
+
+from ganzoo.errors import GanzooError
+from ganzoo.models.base import Discriminator, Generator, PiecewiseLinearDiscriminator
+
+CompileChoice = Literal["auto", "on", "off"]
+WORTH_SECONDS = 20 * 60.0
+"""Training that takes longer is worth a minute or two of compilation."""
+_DIFFERENTIATED_TWICE, _LOOKED_INTO = "input_gradient", "features"
+
+
+class Compilation(NamedTuple):
+    """Whether a run is compiled.
+
+    Attributes:
+        compiled: Whether it is.
+        reason: Why, in words for the user; empty where there is nothing to say.
+    """
+
+    compiled: bool
+    reason: str = ""
+
+
+def check_compile(choice: str) -> None:
+    """Refuses what is no choice.
+
+    Raises:
+        GanzooError: It is none of ``auto``, ``on`` and ``off``.
+    """
+    if choice not in get_args(CompileChoice):
+        raise GanzooError(f"Unknown choice '{choice}' for compile. Known: {', '.join(get_args(CompileChoice))}.")
+
+
+def decide(
+    choice: CompileChoice, device: torch.device, seconds: float, against: str | None = None, before: bool | None = None
+) -> Compilation:
+    """Whether to compile a run.
+
+    Args:
+        choice: ``auto`` compiles long runs where that has been measured to help; it goes on as a run began.
+        device: Where it trains.
+        seconds: How long training would take as it is.
+        against: Why compiled training is no faster on this device, in words, if so.
+        before: Whether the run was compiled up to now; None for a new one.
+    """
+    if choice == "off":
+        return Compilation(False)
+    if choice == "auto":
+        if before is not None:
+            return _possible(device, "as it was begun") if before else Compilation(False)
+        if against is not None:
+            return Compilation(False, f"no: {against}")
+        if seconds < WORTH_SECONDS:
+            return Compilation(False, "no: the run is too short to be worth it")
+    return _possible(device, "")
+
+
+def _possible(device: torch.device, why: str) -> Compilation:
+    """Compilation, if it can be had: it is tried on one function, for much may be missing (a compiler, Python's headers)."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # It warns where there is no GPU.
+    try:
+        torch.compile(torch.sin, dynamic=False)(torch.ones(8, device=device))
+    except Exception as error:
+        return Compilation(False, f"no: torch cannot compile here ({_essence(error)})")
+    return Compilation(True, f"yes{', ' if why else ''}{why}: the first steps wait a minute or two for the compiler")
+
+
+def _essence(error: BaseException) -> str:
+    """What lies at the bottom of an error of the compiler, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def compile_networks(generator: Generator, discriminator: Discriminator, needs: Iterable[str]) -> None:
+    """Compiles the networks' forward passes, and the discriminator's gradient where it has a formula for it.
+
+    A discriminator stays as it is where its gradient is differentiated again, which torch does not compile, and where its
+    layers are looked into.
+
+    Args:
+        generator: As it is trained.
+        discriminator: As it is trained.
+        needs: What the terms of the recipe need.
+    """
+    torch.compiler.reset()  # A suite carries out many runs in one process, and torch compiles a function only so often.
+    generator.compile(dynamic=False)
+    asked = {*needs}
+    if isinstance(discriminator, PiecewiseLinearDiscriminator):
+        discriminator.__dict__["score_gradient"] = torch.compile(discriminator.score_gradient, dynamic=False)
+    elif _DIFFERENTIATED_TWICE in asked:
+        return
+    if _LOOKED_INTO not in asked:
+        discriminator.compile(dynamic=False)
+
+
+def as_written(network: nn.Module) -> AbstractContextManager[object]:
+    """Calls a network without compilation: scores and pictures come in batches of other sizes, each compiled anew."""
+    is_compiled = getattr(network, "_compiled_call_impl", None) is not None
+    return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()

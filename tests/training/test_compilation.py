@@ -1,0 +1,117 @@
+"""Compiled training: when it is done, what of a recipe it takes, and that it trains the same network."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+
+from ganzoo import devices
+from ganzoo.config import load_recipe
+from ganzoo.errors import GanzooError
+from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
+from ganzoo.session import RunOptions
+from ganzoo.training import compilation
+from ganzoo.training.compilation import WORTH_SECONDS, decide
+from ganzoo.training.trainer import Trainer
+from ganzoo.training.translator import GeneratorTranslator
+
+CPU = torch.device("cpu")
+
+
+def trainer(name: str, steps: int = 2) -> Trainer:
+    recipe = tiny_recipe(load_recipe(name), steps)
+    return rehearse(recipe, rendered_faces(smallest_size(recipe)))
+
+
+def test_auto_compiles_long_runs_where_that_helps() -> None:
+    assert decide("auto", CPU, 2 * WORTH_SECONDS).compiled
+    short = decide("auto", CPU, WORTH_SECONDS / 2)
+    assert not short.compiled
+    assert "too short" in short.reason
+    useless = decide("auto", CPU, 2 * WORTH_SECONDS, against="the moon is full")
+    assert useless == (False, "no: the moon is full")
+    assert decide("on", CPU, 0.0, against="the moon is full").compiled
+
+
+def test_it_is_known_where_compiling_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has_amx, reason in ((True, None), (False, "nothing is gained on a processor without AMX")):
+        monkeypatch.setattr(devices, "_has_amx", lambda has_amx=has_amx: has_amx)
+        assert devices.reason_against_compiling(CPU) == reason
+    assert "not been measured" in str(devices.reason_against_compiling(torch.device("cuda")))
+
+
+def test_a_resumed_run_goes_on_as_it_was_begun() -> None:
+    assert decide("auto", CPU, 0.0, "the moon is full", before=True).compiled
+    assert not decide("auto", CPU, 9 * WORTH_SECONDS, before=False).compiled
+    assert not decide("off", CPU, 9 * WORTH_SECONDS, before=True).compiled
+    assert decide("on", CPU, 0.0, before=False).compiled
+
+
+def test_without_a_compiler_training_goes_on_as_it_is(tmp_path: Path) -> None:
+    code = "import torch; from ganzoo.training.compilation import decide; print(decide('on', torch.device('cpu'), 0.0))"
+    nothing = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | nothing, capture_output=True, text=True, check=True
+    ).stdout
+    assert "compiled=False" in said
+    assert "torch cannot compile here" in said
+    assert "no-compiler" in said
+    assert said.count("\n") == 1
+
+
+def test_another_choice_is_refused() -> None:
+    with pytest.raises(GanzooError, match="auto, on, off"):
+        RunOptions(compile="yes")  # type: ignore[arg-type]  # what a caller in Python may write
+
+
+def test_a_compiled_run_trains_the_same_network_and_resumes_to_the_bit() -> None:
+    plain, whole, resumed = trainer("stargan"), trainer("stargan"), trainer("stargan")
+    list(plain.steps())
+    whole.compile()
+    steps = whole.steps()
+    next(steps)
+    state = copy.deepcopy(whole.state())
+    list(steps)
+    assert counters["stats"]["unique_graphs"] >= 3  # generator, discriminator, gradient
+    resumed.load_state(state)
+    resumed.compile()
+    list(resumed.steps())
+    plain.losses.fetch()
+    whole.losses.fetch()
+    for (column, value, _), (_, expected, _) in zip(whole.losses.pending, plain.losses.pending, strict=True):
+        assert value == pytest.approx(expected, rel=1e-3, abs=1e-4), column
+    assert _tensors(whole).keys() == _tensors(plain).keys()
+    assert all(torch.equal(one, other) for one, other in zip(_tensors(whole).values(), _tensors(resumed).values(), strict=True))
+
+    before = counters["stats"]["unique_graphs"]
+    translator = GeneratorTranslator(whole.scored_generator(), ("angry", "happy", "sad", "surprise"), CPU)
+    for count in (3, 5):
+        faces, labels = torch.zeros(count, 1, 32, 32), torch.zeros(count, dtype=torch.int64)
+        assert translator(faces, labels, labels).shape == faces.shape
+    assert counters["stats"]["unique_graphs"] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "is_compiled"),
+    [("stargan", True), ("starganv2", False), ("ganimation", True), ("exprgan", True), ("attgan", False), ("icgan", True)],
+)
+def test_what_is_differentiated_twice_or_looked_into_stays_as_it_is(name: str, is_compiled: bool) -> None:
+    training = trainer(name)
+    needs: set[str] = set().union(*(phase.needs for stage in training.stages for phase in stage))
+    compilation.compile_networks(training.generator, training.discriminator, needs)
+    called: Any = training.discriminator._compiled_call_impl
+    assert (called is not None) == is_compiled
+    assert training.generator._compiled_call_impl is not None
+
+
+def _tensors(training: Trainer) -> dict[str, Tensor]:
+    return {f"{name}.{key}": value for name, part in training.networks.items() for key, value in part.state_dict().items()}
