@@ -54,11 +54,15 @@ def main(
     width: Annotated[int, typer.Option(help="Of both networks.")] = 64,
     every: Annotated[int, typer.Option(help="Discriminator steps for one generator step.")] = 5,
     windows: Annotated[int, typer.Option(help="Timed windows; two more go before.")] = 12,
+    precision: Annotated[str, typer.Option(help="Of ganzoo's step, 32 or bf16; the plain one is in float32.")] = "32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile ganzoo's step.")] = False,
 ) -> None:
-    """Prints images per second of both, the ratio, and how far their losses part, window by window (float32, CPU)."""
+    """Prints images per second of both, the ratio, and how far their losses part, window by window (CPU)."""
     changes = [f"batch_size={batch_size}", f"generator.width={width}", f"discriminator.width={width}", f"every={every}"]
-    trainer = build_trainer(resolve_recipe("stargan", changes=changes), "cpu", "32")
+    trainer = build_trainer(resolve_recipe("stargan", changes=changes), "cpu", precision)
     plain = plain_twin(trainer, every, width)
+    if compiled:
+        trainer.compile()
     steps = trainer.steps()
     seconds: dict[str, list[float]] = {"plain": [], "ganzoo": []}
     apart: list[float] = []
@@ -78,6 +82,8 @@ def main(
         "batch_size": batch_size,
         "width": width,
         "every": every,
+        "precision": precision,
+        "compiled": compiled,
         "device": describe_device(trainer.fabric.device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -10,6 +10,7 @@ such factors will do: the centred features themselves where they are few, Choles
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import torch
 from scipy.linalg.blas import dsyrk
@@ -22,6 +23,8 @@ ACCURACY = 1e-6
 _ROUNDING = torch.finfo(torch.float64).eps
 """Error of a squared singular value, as a share of the largest. What sums of roots were off by, for spectra falling as rank^-0.25
 to rank^-2, was at most a twentieth of the bound that follows from it."""
+_ALIKE = 100.0
+"""Variances of features that are no further apart need not be put in order."""
 _SMALLEST_PIVOT = 1e-5
 """Of the largest: below, a covariance is so close to singular that Cholesky's factor has lost half of its digits."""
 
@@ -58,24 +61,33 @@ def fit_gaussian(features: Tensor) -> Gaussian:
     mean = rows.mean(dim=0)
     if not mean.isfinite().all():
         raise GanzooError("The Fréchet distance was given features that are not finite (NaN or infinity).")
-    centred = (rows - mean) / (len(rows) - 1) ** 0.5
+    centred, divisor = rows - mean, (len(rows) - 1) ** 0.5
     if len(centred) <= centred.shape[1]:
-        return Gaussian(mean, centred, float(centred.square().sum()), None)
-    # Widest features first: rows of a triangle then shrink from top to bottom, on which the eigenvalues' accuracy rests.
-    order = centred.square().sum(0).argsort(descending=True)
-    triangle = _triangle(centred[:, order])
-    factor = triangle[:, order.argsort()]
-    return Gaussian(mean, factor, float(factor.square().sum()), float(triangle.diagonal().abs().log().sum()))
+        factor = centred / divisor
+        return Gaussian(mean, factor, float(factor.square().sum()), None)
+    factor, log_determinant = _square_factor(centred)
+    return Gaussian(mean, factor / divisor, float(factor.square().sum()) / divisor**2, log_determinant - len(mean) * log(divisor))
 
 
-def _triangle(rows: Tensor) -> Tensor:
-    """The upper triangle ``(D, D)`` that has the same products between columns as ``(N, D)``, N > D."""
-    root, failed = torch.linalg.cholesky_ex(_gram(rows.T))
+def _square_factor(rows: Tensor) -> tuple[Tensor, float]:
+    """``(D, D)`` with the same products between columns as ``(N, D)``, N > D, and the logarithm of its absolute determinant.
+
+    A triangle, but for the order of its columns: its rows shrink from top to bottom, on which the accuracy of eigenvalues
+    rests, and for that the features that vary most come first. Such as vary alike need no order.
+    """
+    products = _gram(rows.T)
+    variances = products.diagonal()
+    order: Tensor | slice = slice(None)
+    if variances.max() > _ALIKE * variances.min():
+        order = variances.argsort(descending=True)
+        products = products + products.tril(-1).T
+    root, failed = torch.linalg.cholesky_ex(products[order][:, order])
     pivots = root.diagonal().abs()
     if int(failed) or bool(pivots.min() < _SMALLEST_PIVOT * pivots.max()):  # a feature that is constant, or copies another
-        root = torch.linalg.qr(rows, mode="r").R.T
-    triangle: Tensor = root.T
-    return triangle
+        root = torch.linalg.qr(rows[:, order], mode="r").R.T
+    factor = torch.empty_like(products)
+    factor[:, order] = root.T
+    return factor, float(root.diagonal().abs().log().sum())
 
 
 def frechet_distance(first: Tensor | Gaussian, second: Tensor | Gaussian) -> float:
@@ -98,7 +110,7 @@ def frechet_distance(first: Tensor | Gaussian, second: Tensor | Gaussian) -> flo
     if len(a.mean) != len(b.mean):
         raise GanzooError(f"The Fréchet distance takes features of one width, not {len(a.mean)} and {len(b.mean)}.")
     apart = float((a.mean - b.mean).square().sum()) + a.variance + b.variance
-    product = a.factor @ b.factor.T
+    product = (b.factor @ a.factor.T).T
     values, error = _quick_singular_values(product)
     norm = float(values.sum())
     if a.log_determinant is not None and b.log_determinant is not None:
