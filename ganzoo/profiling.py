@@ -87,8 +87,8 @@ def _print(result: StepProfile, console: Console) -> None:
         f"{result.flops / result.images / 1e9:.2f} GFLOP for each image, {_rate(speed)}: {speed / result.ceiling:.0%} of the "
         f"{_rate(result.ceiling)} of a large matrix product"
     )
-    if result.launches:
-        console.print(f"{result.launches / result.steps:,.0f} launches for each step")
+    launches = f", {result.launches / result.steps:,.0f} launches" if result.launches else ""
+    console.print(f"{result.kernels / result.steps:,.0f} operators that compute{launches} for each step")
 
 
 def _phases(result: StepProfile) -> Table:

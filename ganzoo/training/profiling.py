@@ -55,6 +55,8 @@ class StepProfile:
         operators: Operator -> share, most expensive first.
         flops: Floating-point operations of the window; a multiply-accumulate counts as two.
         ceiling: Operations per second that a product of two square matrices of 2,048 reaches in this precision.
+        kernels: Operators called in a window that compute or copy, views left out; on an accelerator each launches at least one
+            kernel.
         launches: What a window launches on the accelerator (kernels, graphs, copies); 0 on a processor.
     """
 
@@ -66,6 +68,7 @@ class StepProfile:
     operators: Mapping[str, float]
     flops: int
     ceiling: float
+    kernels: int
     launches: int
 
 
@@ -111,6 +114,7 @@ def profile_steps(trainer: Trainer, windows: int = 5) -> StepProfile:
         operators=costs.by_operator(),
         flops=counter.operations,
         ceiling=_ceiling(trainer),
+        kernels=counter.kernels,
         launches=sum(event.name.startswith(_LAUNCHES) for event in events),
     )
 
@@ -122,16 +126,20 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 class _OperationCounter(TorchDispatchMode):
-    """Adds up torch's own formulas; torch's ``FlopCounterMode`` tracks modules as well, which a double backward does not bear."""
+    """Counts operators, and adds up torch's own formulas.
+
+    torch's ``FlopCounterMode`` tracks modules as well, which a double backward does not bear.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = 0
+        self.operations = self.kernels = 0
 
     def __torch_dispatch__(
         self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
     ) -> Any:
         result = function(*arguments, **(named or {}))
+        self.kernels += not function.is_view
         if formula := flop_registry.get(function._overloadpacket):
             self.operations += formula(*arguments, **(named or {}), out_val=result)
         return result

@@ -301,8 +301,6 @@ class Trainer:
             values = torch.stack([_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)])
         total = (values * phase.weights.on_device).sum()
         optimizers = [self.optimizers[part] for part in phase.settings.update]
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         if total.requires_grad:
             total.backward(inputs=phase.parameters)
@@ -312,6 +310,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(phase.parameters, phase.settings.clip_gradient_norm)
         for optimizer in optimizers:
             optimizer.step()
+            optimizer.zero_grad(set_to_none=True)  # Now, or they would take up memory in the steps that follow.
         if phase.settings.side == "generator":
             context.spent()
         context.updated(phase.settings.networks)

@@ -71,6 +71,7 @@ def test_shares_add_up_and_the_trainer_is_left_as_it_was() -> None:
     stages = trainer.stages
     result = profile_steps(trainer, windows=1)
     assert (result.steps, result.images, result.launches) == (2, 16, 0)
+    assert 2 * 20 < result.kernels < 2 * 1000
     assert sum(parts(result).values()) == pytest.approx(1)
     assert {"forward generator", "backward generator", "forward discriminator", "backward discriminator", "optimizer"} <= set(
         parts(result)
@@ -130,3 +131,10 @@ def test_operations_are_two_for_each_multiply_accumulate() -> None:
 def test_a_stage_that_is_too_short_is_refused() -> None:
     with pytest.raises(GanzooError, match="has 3 steps; a profile of 1 windows takes 8"):
         profile_steps(make_trainer(images=24), windows=1)
+
+
+def test_operators_that_compute_are_counted_and_views_are_not() -> None:
+    with _OperationCounter() as counter:
+        (torch.ones(2, 3) @ torch.ones(3, 4)).T.relu_()
+    assert counter.operations == 2 * 2 * 3 * 4
+    assert counter.kernels == 4  # two of ones, the product, relu
