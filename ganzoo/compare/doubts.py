@@ -13,12 +13,14 @@ from ganzoo.runs.schema import MetricInfo
 def doubts(group: Group, label: str, floors: Mapping[str, float], controls: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """Metric -> why its value in a row is in doubt, in words.
 
-    Three things are told, each by a control. A row that scores in every headline exactly what a control scores does what that
+    Four things are told, each by a control. A row that scores in every headline exactly what a control scores does what that
     control does: it copies its sources, or knows the answers. The others go by the control that the metric itself must beat. A
     value that would not beat it under a disturbance that another metric measures
     (:attr:`~ganzoo.runs.schema.MetricInfo.takes_from`): a cycle that comes back because the source is hidden in the picture. And
     an aspect whose headline is good while another metric of it, which the tables need not show, is not clearly better than its
-    control (by the worse end of its interval, where a run has one): faces that come back, but are somebody else's in between.
+    control (by the worse end of its interval, where a run has one): faces that come back, but are somebody else's in between. The
+    same is told of faces that change by as much as a control that shows somebody else does
+    (:attr:`~ganzoo.runs.schema.MetricInfo.stays_below`), which takes no network.
 
     Args:
         group: Runs that may be ranked together.
@@ -35,7 +37,14 @@ def doubts(group: Group, label: str, floors: Mapping[str, float], controls: Mapp
         metric: "; ".join(reasons)
         for metric in good
         if infos[metric].headline
-        if (reasons := [*alike, *_disturbed(metric, infos, means, floors), *_contradicted(metric, infos, means, floors, poor)])
+        if (
+            reasons := [
+                *alike,
+                *_disturbed(metric, infos, means, floors),
+                *_contradicted(metric, infos, means, floors, poor),
+                *_out_of_bounds(metric, infos, means, controls),
+            ]
+        )
     }
 
 
@@ -81,6 +90,15 @@ def _contradicted(
         if not infos[other].headline and infos[other].aspect == infos[metric].aspect != "":
             name, control = plain(infos[other].label), plain(infos[other].beats or "")
             yield f"{name} is {means[other]:.3f}, not clearly better than {control} ({floors[other]:.3f})"
+
+
+def _out_of_bounds(
+    metric: str, infos: Mapping[str, MetricInfo], means: Mapping[str, float], controls: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
+    for other, info in infos.items():
+        limit = controls.get(info.stays_below or "", {}).get(other)
+        if limit is not None and info.aspect == infos[metric].aspect and means.get(other, 0.0) >= limit:
+            yield f"{plain(info.label)} is {means[other]:.3f}, no less than that of {plain(info.stays_below or '')} ({limit:.3f})"
 
 
 def _mean(group: Group, label: str, metric: str) -> float | None:

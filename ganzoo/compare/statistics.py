@@ -254,7 +254,7 @@ def pareto_front(scores: Sequence[Scores]) -> ParetoFront | None:
     """The front over the aspects that metrics declare; of each aspect the metric that most rows have, first columns first."""
     chosen = []
     for aspect in ASPECTS:
-        choices = [one for one in scores if one.info.aspect == aspect and one.values]
+        choices = [one for one in scores if one.info.aspect == aspect and one.info.direction != "none" and one.values]
         chosen += [max(choices, key=lambda one: len(one.values))] if choices else []
     rows = list(dict.fromkeys(label for one in chosen for label in one.values))
     if len(chosen) < 2 or len(rows) < 2:

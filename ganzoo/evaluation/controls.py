@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ganzoo.data.base import Split
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.features import Faces, Pool
@@ -157,14 +158,18 @@ class NoEditRow(PairedRow):
 
 
 class NearestRealRow(PairedRow):
-    """The most similar face of ``val`` that shows what is asked for: a real expression, and somebody else."""
+    """The most similar face of ``val`` (of ``test``, where ``val`` is scored) that shows what is asked for.
+
+    A real expression, and somebody else.
+    """
 
     name = "nearest-real"
     lacks = {"passages": NO_GENERATOR}
 
     def __init__(self, context: EvaluationContext) -> None:
         super().__init__(context)
-        self._pool = Pool(context.dataset.val.images, fixed=True)
+        self._others = _other_part(context)
+        self._pool = Pool(self._others.images, fixed=True)
 
     @cached_property
     def faces(self) -> Faces:
@@ -181,7 +186,7 @@ class NearestRealRow(PairedRow):
     def _nearest(self, start: Faces, wanted: Tensor) -> Faces:
         questions, place = torch.stack([start.index, wanted], dim=1).unique(dim=0, return_inverse=True)
         queries, classes = start.pool.images[questions[:, 0]], questions[:, 1]
-        found = nearest_of_class(queries, classes, self._pool.images, self.context.dataset.val.labels)
+        found = nearest_of_class(queries, classes, self._pool.images, self._others.labels)
         return Faces(self._pool, found[place], wanted)
 
 
@@ -209,10 +214,15 @@ def _own_pool(images: Tensor, targets: Tensor) -> Faces:
     return Faces(Pool(images, fixed=False), torch.arange(len(images)), targets)
 
 
+def _other_part(context: EvaluationContext) -> Split:
+    """The held-out part that is not scored."""
+    return context.dataset.test if context.settings.split == "val" else context.dataset.val
+
+
 def control_rows(context: EvaluationContext) -> list[Row]:
     """The controls that this dataset has."""
     dataset = context.dataset
     rows: list[Row] = [RealRow(context), NoEditRow(context)]
-    if context.settings.split != "val" and min(class_counts(dataset.val.labels, context.num_classes)) > 0:
+    if min(class_counts(_other_part(context).labels, context.num_classes)) > 0:
         rows.append(NearestRealRow(context))
     return [*rows, OracleRow(context)] if dataset.counterfactual is not None else rows

@@ -62,10 +62,13 @@ class L1Self(Metric):
 
 @METRICS.register("l1_edit")
 class L1Edit(Metric):
-    """mean |G(x, t) - x|: how much was changed, which by itself is neither good nor bad."""
+    """mean |G(x, t) - x|: how much was changed, which by itself is neither good nor bad.
+
+    Unless it is as much as the nearest real face that shows the target differs: then it may be anybody's, or a negative.
+    """
 
     needs = frozenset({"sources", "translations"})
-    info = MetricInfo(label="L1 edit", direction="none", ranked=False, unit=_UNIT)
+    info = MetricInfo(label="L1 edit", direction="none", ranked=False, unit=_UNIT, aspect="identity", stays_below="nearest-real")
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         return _of_pairs("l1_edit", row.faces, context.source_of_pair, context)

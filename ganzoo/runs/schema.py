@@ -169,6 +169,8 @@ class MetricInfo(_Record):
         headline: Whether every table shows it; the others stand in ``metrics.json`` and the CSV files, and in tables where all
             metrics are asked for.
         takes_from: The metric whose value is this much worse under the disturbance that this one measures, if any.
+        stays_below: The control whose value no working model reaches, if any: where one does, the headlines of the same aspect
+            are in doubt.
     """
 
     label: str
@@ -179,6 +181,7 @@ class MetricInfo(_Record):
     aspect: Literal["distribution", "expression", "identity", ""] = ""
     headline: bool = True
     takes_from: str | None = None
+    stays_below: str | None = None
 
     def is_better(self, one: float, other: float) -> bool:
         """Whether ``one`` is better than ``other``; of a metric without a direction nothing is."""

@@ -18,6 +18,7 @@ INFO = {
     "identity_recall": MetricInfo(
         label="identity recall", direction="higher", ranked=True, beats="nearest-real", aspect="identity", headline=False
     ),
+    "l1_edit": MetricInfo(label="L1 edit", direction="none", ranked=False, aspect="identity", stays_below="nearest-real"),
     "acc": MetricInfo(label="accuracy", direction="higher", ranked=True, beats="no-edit", aspect="expression"),
 }
 CONTROLS: dict[str, dict[str, Any]] = {
@@ -61,6 +62,25 @@ def test_a_cycle_that_noise_undoes_is_doubted(table: Callable[..., Table]) -> No
 def test_a_cycle_through_somebody_else_is_doubted(table: Callable[..., Table]) -> None:
     made = table(honest=HONEST, memory=SOMEBODY_ELSE)
     assert "identity recall is 0.013, not clearly better than nearest-real (0.012)" in _note(made, "memory")
+
+
+@pytest.mark.parametrize(("edit", "doubted"), [(0.09, False), (0.135, True), (0.4, True)])
+def test_faces_that_change_as_much_as_somebody_else_s_are_doubted_without_a_network(
+    edit: float, doubted: bool, tmp_path: Path, make_run: Callable[..., Any]
+) -> None:
+    """On real faces nothing recognises people; a negative has the cycle of a copy, and a memory that of its choice."""
+    info = {name: one for name, one in INFO.items() if name != "identity_recall"}
+    controls = {"no-edit": CONTROLS["no-edit"] | {"l1_edit": 0.0}, "nearest-real": CONTROLS["nearest-real"] | {"l1_edit": 0.135}}
+    for name, scores in (("negative", HONEST | {"l1_edit": edit}), ("honest", HONEST | {"l1_edit": 0.08, "l1_cycle": 0.046})):
+        make_run(name, scores=scores, controls=controls, info=info)
+    (group,) = collect(tmp_path).groups
+    made = build_table(group)
+    said = f"L1 edit is {edit:.3f}, no less than that of nearest-real (0.135)"
+    assert (said in _note(made, "negative")) == doubted
+    assert _note(made, "negative", "acc") == "" == _note(made, "honest")
+    assert made.statistics.pareto is not None
+    assert "l1_cycle" in made.statistics.pareto.metrics
+    assert ("negative" in made.statistics.pareto.rows) != doubted
 
 
 def test_a_row_that_scores_what_a_control_scores_is_named_after_it(table: Callable[..., Table]) -> None:

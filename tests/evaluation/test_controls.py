@@ -7,7 +7,7 @@ import torch
 
 from ganzoo.data.base import Dataset
 from ganzoo.evaluation.context import EvaluationContext
-from ganzoo.evaluation.controls import ModelRow, NoEditRow, OracleRow, RealRow
+from ganzoo.evaluation.controls import ModelRow, NoEditRow, OracleRow, RealRow, control_rows
 from ganzoo.evaluation.evaluator import EvaluationSettings
 from ganzoo.evaluation.features import NotAvailable
 
@@ -49,3 +49,15 @@ def test_untouched_sources_and_real_faces_are_judged_once(context: EvaluationCon
     context.votes(RealRow(context).faces)
     context.votes(NoEditRow(context).faces)
     assert judges.images_judged == 27
+
+
+@pytest.mark.parametrize(("split", "others"), [("test", "val"), ("val", "test")])
+def test_somebody_else_comes_from_the_held_out_part_that_is_not_scored(
+    split: Any, others: str, toy: Dataset, judges: Any
+) -> None:
+    context = EvaluationContext(toy, judges, EvaluationSettings(split=split, max_sources=9, batch_size=4))
+    (row,) = [row for row in control_rows(context) if row.name == "nearest-real"]
+    assert len(row.faces) == len(context.grid)
+    assert torch.equal(row.faces.pool.images, toy.splits[others].images)
+    shown = toy.splits[others].labels[row.faces.index]
+    assert torch.equal(shown, context.grid.target)
