@@ -329,7 +329,7 @@ def evaluate(
         ScorePrecision | None, typer.Option("--score-precision", help="Of scoring; default as the run was made.")
     ] = None,
     max_sources: Annotated[
-        int | None, typer.Option("--max-sources", min=8, help="Score so many sources; default as the run was made, 0 for all.")
+        int | None, typer.Option("--max-sources", min=0, help="Score so many sources; default as the run was made, 0 for all.")
     ] = None,
 ) -> None:
     """Scores a finished run again, without training."""

@@ -438,7 +438,7 @@ def validated(model: type[Model], record: Any, source: str, records: Sequence[ty
         # A list with a wrong item is also reported as too short, which it is not.
         found = [problem for problem in error.errors() if problem["type"] != "too_short" or not problem["input"]]
         problems = [_in_words(problem["loc"], problem["type"], problem["msg"], records or _RECORDS) for problem in found]
-        text = "; ".join(problems)
+        text = "; ".join([problem.rstrip(".") for problem in problems[:-1]] + problems[-1:])
         raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
     numbers = dict(_numbers(built.model_dump()))
     if booleans := [place for place, leaf in _leaves(record) if isinstance(leaf, bool) and place in numbers]:

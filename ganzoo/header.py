@@ -43,7 +43,7 @@ def print_header(
     size, channels = dataset.image_size_px, dataset.image_channels
     at = f", going on at step {trainer.position.step:,}" if resumed else ""
     lines = {
-        "device": f"{describe_device(trainer.fabric.device)}, precision {config.precision}",
+        "device": f"{describe_device(trainer.fabric.device)}, precision {config.precision}{_deterministic()}",
         "compile": compilation,
         "data": "; ".join(_counts(dataset, part) for part in SPLIT_NAMES),
         "classes": f"{', '.join(dataset.class_names)}; {size} × {size} × {channels}",
@@ -83,6 +83,10 @@ def seconds_per_step(
         with suppress(DivergedError):  # The run itself will say so, with its step.
             trial.losses.fetch()  # Waits for the device.
         return (time.perf_counter() - began) / max(done, 1)
+
+
+def _deterministic() -> str:
+    return ", deterministic algorithms" if torch.are_deterministic_algorithms_enabled() else ""
 
 
 def _counts(dataset: Dataset, part: str) -> str:

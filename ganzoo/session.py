@@ -42,7 +42,7 @@ from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Selected, Status
 from ganzoo.saved import load_generator
-from ganzoo.training.compilation import CompileChoice, check_compile, decide
+from ganzoo.training.compilation import COMPILE_SECONDS, CompileChoice, check_compile, decide
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state, seed_everything
@@ -196,13 +196,15 @@ class RunSession:
         if self.folder.info.is_file() and self.options.if_exists == "skip":
             self.reporter.say(f"{self.folder.path} exists; skipped.")
             return self._result()
-        with _made(self.folder.path), _locked(self.folder), deterministic_algorithms(self.options.deterministic):
-            return self._run()
+        with _made(self.folder.path), _locked(self.folder):
+            before = None if self.options.if_exists == "overwrite" else earlier_run(self.folder, self.config, self.options.extend)
+            begun_so = before is not None and before.environment.deterministic
+            with deterministic_algorithms(self.options.deterministic or begun_so):
+                return self._run(before)
 
-    def _run(self) -> RunResult:
+    def _run(self, before: RunInfo | None) -> RunResult:
         remove_leftovers(self.folder.path)
         anew = self.options.if_exists == "overwrite"
-        before = None if anew else earlier_run(self.folder, self.config, self.options.extend)
         if before is not None and before.status == "finished" and not self._is_longer():
             self.reporter.say(f"{self.folder.path} is finished already.")
             if not self.folder.is_scored():
@@ -231,6 +233,7 @@ class RunSession:
         if loop.selection is not None:
             loop.selection.score()  # What has no value is told before hours of training.
         estimate = seconds + self.scorer.estimate_seconds(loop.translator, looks)
+        estimate += COMPILE_SECONDS if compilation.compiled else 0.0
         print_header(
             self.reporter, self.config, self.dataset, loop.trainer, self.folder.path, resumed, estimate, compilation.reason
         )
@@ -365,14 +368,14 @@ class RunSession:
             preset=self.config.preset,
             peak_memory_bytes=before.peak_memory_bytes if before else None,
             data=data_facts(self.dataset),
-            environment=self._environment(loop.trainer.is_compiled),
+            environment=self._environment(loop.trainer.is_compiled, before),
             parameters={name: count_parameters(network) for name, network in loop.trainer.networks.items()},
             macs_per_image=macs_per_image(recipe.generator.name, recipe.generator.arguments, facts),
             progress=loop.progress(),
             selected=_selected(loop),
         )
 
-    def _environment(self, is_compiled: bool) -> Environment:
+    def _environment(self, is_compiled: bool, before: RunInfo | None) -> Environment:
         return Environment(
             ganzoo=ganzoo.__version__,
             python=python_version(),
@@ -380,8 +383,8 @@ class RunSession:
             plugins=self.plugin_hashes,
             device=describe_device(self.fabric.device),
             precision=self.config.precision,
-            compiled=is_compiled,
-            deterministic=self.options.deterministic,
+            compiled=is_compiled or (before is not None and before.environment.compiled),
+            deterministic=torch.are_deterministic_algorithms_enabled() and (before is None or before.environment.deterministic),
             threads=torch.get_num_threads(),
             git_commit=git_commit(),
             command=command_line(),

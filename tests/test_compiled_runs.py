@@ -22,9 +22,7 @@ def tiny_run(results: Path, images: int, **more: Any) -> RunResult:
     return ganzoo.run("stargan", "synth4", preset="quick", changes=sizes, results=results, device="cpu", precision="32", **more)
 
 
-def test_a_compiled_run_says_so_keeps_it_and_goes_on_compiled(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compiled_run_says_so_keeps_it_and_goes_on_compiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = tiny_run(tmp_path, 48, compile="on", reporter=Reporter())
     assert "compile   yes: the first steps wait" in capsys.readouterr().out
     assert first.info.environment.compiled
@@ -36,13 +34,22 @@ def test_a_compiled_run_says_so_keeps_it_and_goes_on_compiled(
     assert longer.info.environment.compiled
     assert longer.info.progress.images_seen == 96
 
-    during: list[bool] = []
-    seen = Reporter(quiet=True)
-    monkeypatch.setattr(seen, "say", lambda text: during.append(torch.are_deterministic_algorithms_enabled()))
-    plain = tiny_run(tmp_path, 144, extend=True, compile="off", deterministic=True, reporter=seen)
-    assert any(during)
+    plain = tiny_run(tmp_path, 144, extend=True, compile="off", reporter=Reporter())
+    assert "no; it was begun compiled, and ends in other bits so" in " ".join(capsys.readouterr().out.split())
+    assert plain.info.environment.compiled, "a part of it was"
+
+
+def test_a_run_keeps_to_deterministic_algorithms_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = tiny_run(tmp_path, 16, deterministic=True, reporter=Reporter())
+    assert "precision 32, deterministic algorithms" in capsys.readouterr().out
+    assert first.info.environment.deterministic
+    assert "--deterministic" in reproduce(RunFolder(first.folder), first.info).command
+    longer = tiny_run(tmp_path, 32, extend=True, reporter=Reporter())
+    assert "deterministic algorithms" in capsys.readouterr().out
+    assert longer.info.environment.deterministic
     assert not torch.are_deterministic_algorithms_enabled()
-    assert plain.info.environment.deterministic
-    assert not plain.info.environment.compiled
-    again = reproduce(RunFolder(plain.folder), plain.info).command
-    assert "--compile" not in again and "--deterministic" in again
+
+    begun_without = tiny_run(tmp_path / "other", 16)
+    assert not begun_without.info.environment.deterministic
+    late = tiny_run(tmp_path / "other", 32, extend=True, deterministic=True)
+    assert not late.info.environment.deterministic, "its first part was without"

@@ -53,7 +53,7 @@ def main(
     batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 8,
     width: Annotated[int, typer.Option(help="Of both networks.")] = 64,
     every: Annotated[int, typer.Option(help="Discriminator steps for one generator step.")] = 5,
-    windows: Annotated[int, typer.Option(help="Timed windows; two more go before.")] = 12,
+    windows: Annotated[int, typer.Option(min=1, help="Timed windows; two more go before.")] = 12,
     precision: Annotated[str, typer.Option(help="Of ganzoo's step, 32 or bf16; the plain one is in float32.")] = "32",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile ganzoo's step.")] = False,
 ) -> None:

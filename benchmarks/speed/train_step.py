@@ -47,13 +47,17 @@ def main(
     batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
-    windows: Annotated[int, typer.Option(help="Timed windows; a window is one generator step and what precedes it.")] = 12,
+    windows: Annotated[int, typer.Option(min=1, help="Timed windows; a window is one generator step and what precedes it.")] = 12,
+    compiled: Annotated[bool, typer.Option("--compile", help="As ganzoo run --compile on.")] = False,
     changes: Annotated[list[str] | None, typer.Option("--set", help="key=value change of the recipe.")] = None,
 ) -> None:
     """Prints images per second over windows of one generator step: median, fastest, slowest."""
     device = choose_device(device)
     resolved = resolve_recipe(recipe, changes=[f"batch_size={batch_size}", *(changes or [])])
+    precision = choose_precision(precision, device)
     trainer = build_trainer(resolved, device, precision)
+    if compiled:
+        trainer.compile()
     window = max(phase.every for phase in resolved.stages[0].phases)
     steps = trainer.steps()
     rates = []
@@ -67,7 +71,8 @@ def main(
     result = {
         "recipe": recipe,
         "batch_size": batch_size,
-        "precision": trainer.fabric._precision.precision,
+        "precision": precision,
+        "compiled": compiled,
         "device": describe_device(trainer.fabric.device),
         "torch": torch.__version__,
         "images_per_second": {

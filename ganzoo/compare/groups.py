@@ -180,6 +180,8 @@ def _differences(there: ScoredRun, here: ScoredRun) -> dict[str, tuple[str, str]
     if there.info.data.content_hash != here.info.data.content_hash:
         left["data.content_hash"], right["data.content_hash"] = there.info.data.content_hash, here.info.data.content_hash
     fields = [name for name in dict.fromkeys([*left, *right]) if left.get(name) != right.get(name)]
+    # A canary follows from what differs otherwise; it is for what nothing else tells.
+    fields = [name for name in fields if not name.endswith(".canary")] or fields
     found = {name: (_shown(left.get(name, "absent")), _shown(right.get(name, "absent"))) for name in fields}
     return found or {"fingerprint": (_shown(there.metrics.fingerprint), _shown(here.metrics.fingerprint))}
 

@@ -139,6 +139,7 @@ def build_table(group: Group, *, all_metrics: bool = False, statistics: Statisti
     has_best = any(cell.best for row in models for cell in row.cells)
     split = group.runs[0].metrics.protocol.get("sources", {}).get("split", "test")
     part = "" if split == "test" else f" · scored on {plain(str(split))}"
+    part += "" if group.runs[0].metrics.protocol.get("precision") != "bf16" else " · scored in bf16"
     title = f"{group.data}{part} · protocol {group.protocol[:SHORT]}"
     said = remarks(group, statistics, has_best=has_best)
     return Table(group, title, columns, models, controls, tuple(marks), tuple(said), statistics)

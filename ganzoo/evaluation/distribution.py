@@ -115,7 +115,7 @@ class IntraFdJudge(FrechetMetric):
 
     def compute(self, context: EvaluationContext, row: Row) -> MetricResult:
         by_class = {label: self._distance(context, row, label) for label in self.labels(context)}
-        return MetricResult(fmean(by_class.values()), per_class=by_class)
+        return MetricResult(fmean(by_class.values()))  # by class it is fd_judge
 
 
 @METRICS.register("fd_dinov2")

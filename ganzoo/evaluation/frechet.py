@@ -25,8 +25,8 @@ _ROUNDING = torch.finfo(torch.float64).eps
 to rank^-2, was at most a twentieth of the bound that follows from it."""
 _ALIKE = 100.0
 """Variances of features that are no further apart need not be put in order."""
-_SMALLEST_PIVOT = 1e-5
-"""Of the largest: below, a covariance is so close to singular that Cholesky's factor has lost half of its digits."""
+_SMALLEST_PIVOT = 1e-6
+"""Of the largest: below, a covariance is so close to singular that Cholesky's factor has lost most of its digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +35,9 @@ class Gaussian:
 
     Attributes:
         mean: float64 ``(D,)``.
-        factor: float64 ``(min(N, D), D)``, with ``factorᵀ factor`` the unbiased covariance.
+        factor: float64 ``(min(N, D), D)``, or fewer rows where features are constant; ``factorᵀ factor`` is the covariance.
         variance: Trace of the covariance.
-        log_determinant: Of the factor's absolute determinant, where it has one: N > D.
+        log_determinant: Of the factor's absolute determinant, without constant features; None where N <= D.
     """
 
     mean: Tensor
@@ -66,26 +66,29 @@ def fit_gaussian(features: Tensor) -> Gaussian:
         factor = centred / divisor
         return Gaussian(mean, factor, float(factor.square().sum()), None)
     factor, log_determinant = _square_factor(centred)
-    return Gaussian(mean, factor / divisor, float(factor.square().sum()) / divisor**2, log_determinant - len(mean) * log(divisor))
+    return Gaussian(
+        mean, factor / divisor, float(factor.square().sum()) / divisor**2, log_determinant - len(factor) * log(divisor)
+    )
 
 
 def _square_factor(rows: Tensor) -> tuple[Tensor, float]:
     """``(D, D)`` with the same products between columns as ``(N, D)``, N > D, and the logarithm of its absolute determinant.
 
     A triangle, but for the order of its columns: its rows shrink from top to bottom, on which the accuracy of eigenvalues
-    rests, and for that the features that vary most come first. Such as vary alike need no order.
+    rests, and for that the features that vary most come first. Such as vary alike need no order; those that are constant have no
+    row, and the determinant is that of the others.
     """
     products = _gram(rows.T)
     variances = products.diagonal()
     order: Tensor | slice = slice(None)
     if variances.max() > _ALIKE * variances.min():
-        order = variances.argsort(descending=True)
+        order = variances.argsort(descending=True)[: max(1, int(variances.count_nonzero()))]
         products = products + products.tril(-1).T
     root, failed = torch.linalg.cholesky_ex(products[order][:, order])
     pivots = root.diagonal().abs()
     if int(failed) or bool(pivots.min() < _SMALLEST_PIVOT * pivots.max()):  # a feature that is constant, or copies another
         root = torch.linalg.qr(rows[:, order], mode="r").R.T
-    factor = torch.empty_like(products)
+    factor = rows.new_zeros(len(root), rows.shape[1])
     factor[:, order] = root.T
     return factor, float(root.diagonal().abs().log().sum())
 
@@ -111,27 +114,40 @@ def frechet_distance(first: Tensor | Gaussian, second: Tensor | Gaussian) -> flo
         raise GanzooError(f"The Fréchet distance takes features of one width, not {len(a.mean)} and {len(b.mean)}.")
     apart = float((a.mean - b.mean).square().sum()) + a.variance + b.variance
     product = (b.factor @ a.factor.T).T
-    values, error = _quick_singular_values(product)
-    norm = float(values.sum())
-    if a.log_determinant is not None and b.log_determinant is not None:
-        # The product of all values is known from both triangles. Were each off by the same share, the sum would be off by:
-        missed = float((values.log().sum() - a.log_determinant - b.log_determinant).abs()) * norm / len(values)
-        error = min(error, missed)
-    if not 2 * error <= ACCURACY * (apart - 2 * norm):  # what is left is small beside what was taken away, or spectra are steep
+    values = _quick_singular_values(product)
+    norm, missed = float(values.sum()), torch.inf
+    if a.log_determinant is not None and b.log_determinant is not None and product.shape[0] == product.shape[1]:
+        # The product of all values is known from both triangles.
+        missed = float((values.log().sum() - a.log_determinant - b.log_determinant).abs())
+    if not 2 * _error_of_sum(values, missed) <= ACCURACY * (apart - 2 * norm):  # spectra are steep, or little is left
         norm = float(torch.linalg.svdvals(product).sum())
     return max(0.0, apart - 2 * norm)  # rounding can leave a hair below zero where the sets are equal
 
 
-def _quick_singular_values(matrix: Tensor) -> tuple[Tensor, float]:
-    """Roots of the eigenvalues of the square, and a bound of their sum's error: squaring costs small ones half of their digits.
+def _quick_singular_values(matrix: Tensor) -> Tensor:
+    """Roots of the eigenvalues of the square, ascending: squaring costs small ones half of their digits.
 
     Where rows shrink from top to bottom, small ones keep nearly all: LAPACK reduces a lower triangle from the top.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    squares = torch.linalg.eigvalsh(_gram(wide), UPLO="L").clamp_min(0.0)
+    squares: Tensor = torch.linalg.eigvalsh(_gram(wide), UPLO="L").clamp_min(0.0)
+    return squares.sqrt()
+
+
+def _error_of_sum(values: Tensor, missed: float) -> float:
+    """How far the sum of quick singular values, ascending, may be off.
+
+    Args:
+        values: Their squares are off by at most `_ROUNDING` of the largest square, which is little for large values.
+        missed: By how much the sum of their logarithms is off, infinite where it is not known: were each of the small ones off by
+            the same share, their sum would be off by so much of their mean.
+    """
+    squares = values.square()
     uncertain = _ROUNDING * squares.max()
-    error = uncertain / (2 * (squares + uncertain).sqrt())
-    return squares.sqrt(), float(error.sum())
+    large = uncertain / (2 * (squares + uncertain).sqrt())
+    large = torch.cat([large.flip(0).cumsum(0).flip(0), large.new_zeros(1)])  # of all from the k-th on
+    small = missed * values.cumsum(0) / torch.arange(1, len(values) + 1)  # of the first k
+    return float((large + torch.cat([small.new_zeros(1), small])).nan_to_num(nan=torch.inf).min())
 
 
 def _gram(matrix: Tensor) -> Tensor:

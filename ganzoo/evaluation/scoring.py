@@ -137,7 +137,9 @@ class Scorer:
         metrics = evaluate(translator, self.dataset, self.judges, settings, device=self.device).metrics
         value = metrics.metrics[metric]
         if value is None:
-            raise GanzooError(f"--select {metric}: it has no value here ({metrics.reasons.get(metric, 'no reason given')}).")
+            raise GanzooError(
+                f"--select {metric}: it has no value here ({metrics.reasons.get(metric, 'no reason given').rstrip('.')})."
+            )
         return value
 
     def score(self, translator: Translator, folder: RunFolder) -> float:

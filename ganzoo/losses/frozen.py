@@ -71,14 +71,15 @@ class Vgg16:
             reason = " ".join(str(error).split())[:120]
             raise GanzooError(f"{weights} does not hold the convolutions of VGG-16 in torchvision's layout: {reason}") from error
         self._layers = whole[: LAYERS[-1] + 1].eval().requires_grad_(False)
+        self._layers.register_buffer("mean", torch.tensor(_MEAN)[:, None, None])
+        self._layers.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None])
         self._size_px = size_px
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :class:`FaceNetwork`; the activations after conv1_2, 2_2, 3_2, 4_2 and 5_2."""
         self._layers.to(images.device)
-        mean, deviation = (images.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
         resized = interpolate((images + 1) / 2, (self._size_px, self._size_px), mode="bilinear", align_corners=False)
-        maps, found = (resized.expand(-1, 3, -1, -1) - mean) / deviation, []
+        maps, found = (resized.expand(-1, 3, -1, -1) - self._layers.mean) / self._layers.deviation, []
         for place, layer in enumerate(self._layers):
             maps = layer(maps)
             if place in LAYERS:

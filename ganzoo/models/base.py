@@ -238,6 +238,12 @@ class LatentDiscriminator(Discriminator, ABC):
         """Realness logits ``(N, 1)`` of latents ``(N, latent_size)``; noise is what counts as real."""
 
 
+def methods_of(network: nn.Module) -> list[str]:
+    """What of a network can be called from outside: its forward pass and its own methods, such as ``encode``."""
+    found = inspect.getmembers(network, inspect.ismethod)
+    return [name for name, _ in found if not name.startswith("_") and (name == "forward" or not hasattr(nn.Module, name))]
+
+
 def create_generator(name: str, *, image_channels: int, image_size_px: int, num_classes: int, **arguments: Any) -> Generator:
     """Builds the registered generator ``name``; ``arguments`` are its own, such as ``width``.
 

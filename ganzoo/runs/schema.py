@@ -50,8 +50,8 @@ class Environment(_Record):
         plugins: Plugin distribution or file -> version or SHA-256.
         device: Device in words.
         precision: ``32`` or ``bf16``, as resolved.
-        compiled: Whether training was compiled.
-        deterministic: Whether a GPU was to give the same bits each time.
+        compiled: Whether training was compiled, all of it or a part.
+        deterministic: Whether a GPU was to give the same bits each time, from beginning to end.
         threads: CPU threads of one process.
         git_commit: Commit of the checkout the package runs from, with ``+dirty`` where it has changes; None when installed.
         command: The command line, or ``python``.

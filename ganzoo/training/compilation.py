@@ -11,11 +11,14 @@ import torch
 from torch import nn
 
 from ganzoo.errors import GanzooError
-from ganzoo.models.base import Discriminator, Generator, PiecewiseLinearDiscriminator
+from ganzoo.models.base import Discriminator, Generator, PiecewiseLinearDiscriminator, methods_of
 
 CompileChoice = Literal["auto", "on", "off"]
 WORTH_SECONDS = 20 * 60.0
 """Training that takes longer is worth a minute or two of compilation."""
+COMPILE_SECONDS = 60.0
+"""About what it takes; less where torch has compiled the same before."""
+_OTHER_BITS = "it was begun compiled, and ends in other bits so"
 _DIFFERENTIATED_TWICE, _LOOKED_INTO = "input_gradient", "features"
 
 
@@ -54,10 +57,10 @@ def decide(
         before: Whether the run was compiled up to now; None for a new one.
     """
     if choice == "off":
-        return Compilation(False)
+        return Compilation(False, f"no; {_OTHER_BITS}" if before else "no")
     if choice == "auto":
         if before is not None:
-            return _possible(device, "as it was begun") if before else Compilation(False)
+            return _possible(device, "as it was begun") if before else Compilation(False, "no, as it was begun")
         if against is not None:
             return Compilation(False, f"no: {against}")
         if seconds < WORTH_SECONDS:
@@ -71,7 +74,8 @@ def _possible(device: torch.device, why: str) -> Compilation:
     try:
         torch.compile(torch.sin, dynamic=False)(torch.ones(8, device=device))
     except Exception as error:
-        return Compilation(False, f"no: torch cannot compile here ({_essence(error)})")
+        other = f"; {_OTHER_BITS}" if why else ""
+        return Compilation(False, f"no: torch cannot compile here ({_essence(error)}){other}")
     return Compilation(True, f"yes{', ' if why else ''}{why}: the first steps wait a minute or two for the compiler")
 
 
@@ -83,10 +87,10 @@ def _essence(error: BaseException) -> str:
 
 
 def compile_networks(generator: Generator, discriminator: Discriminator, needs: Iterable[str]) -> None:
-    """Compiles the networks' forward passes, and the discriminator's gradient where it has a formula for it.
+    """Compiles what training calls of the networks: forward passes, and methods such as ``encode``.
 
     A discriminator stays as it is where its gradient is differentiated again, which torch does not compile, and where its
-    layers are looked into.
+    layers are looked into; a gradient that it has a formula for is compiled all the same.
 
     Args:
         generator: As it is trained.
@@ -94,17 +98,18 @@ def compile_networks(generator: Generator, discriminator: Discriminator, needs: 
         needs: What the terms of the recipe need.
     """
     torch.compiler.reset()  # A suite carries out many runs in one process, and torch compiles a function only so often.
-    generator.compile(dynamic=False)
-    asked = {*needs}
-    if isinstance(discriminator, PiecewiseLinearDiscriminator):
-        discriminator.__dict__["score_gradient"] = torch.compile(discriminator.score_gradient, dynamic=False)
-    elif _DIFFERENTIATED_TWICE in asked:
-        return
-    if _LOOKED_INTO not in asked:
-        discriminator.compile(dynamic=False)
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # It tells of every function that it gives up.
+    asked, has_formula = {*needs}, isinstance(discriminator, PiecewiseLinearDiscriminator)
+    stays = _LOOKED_INTO in asked or (_DIFFERENTIATED_TWICE in asked and not has_formula)
+    _compile(generator, methods_of(generator))
+    _compile(discriminator, [name for name in methods_of(discriminator) if name == "score_gradient" or not stays])
+
+
+def _compile(network: nn.Module, methods: Iterable[str]) -> None:
+    for name in methods:
+        network.__dict__[name] = torch.compile(getattr(network, name), dynamic=False)
 
 
 def as_written(network: nn.Module) -> AbstractContextManager[object]:
     """Calls a network without compilation: scores and pictures come in batches of other sizes, each compiled anew."""
-    is_compiled = getattr(network, "_compiled_call_impl", None) is not None
-    return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
+    return torch.compiler.set_stance("force_eager") if "forward" in network.__dict__ else nullcontext()

@@ -1,7 +1,8 @@
 """Steps recorded once and replayed: the device gets a whole step at once, instead of hundreds of small pieces of work.
 
 Small networks leave a GPU waiting for Python. What a step does depends on nothing but tensors (`Trainer._device_work`), so its
-kernels can be recorded, with the memory they read and write, and launched again as one (CUDA graphs).
+kernels can be recorded, with the memory they read and write, and launched again as one (CUDA graphs). What Python counts or
+decides inside a step is frozen: what changes from step to step must stand in a tensor.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.resident import Batch
+from ganzoo.errors import GanzooError
 
 Work = Callable[[Batch], list[Tensor]]
 WARM_UP = 2
@@ -87,6 +89,14 @@ class CudaGraphs:
         """Records work without doing it."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._random)
-        with torch.cuda.graph(graph, stream=self._stream):
-            values = work()
+        try:
+            # Threads that load batches go on with their copies meanwhile.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                values = work()
+        except RuntimeError as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise GanzooError(
+                f"A step cannot be recorded ({reason}): a network or term reads values back, or makes tensors on the host. "
+                "--compile off trains without recording."
+            ) from error
         return graph.replay, values

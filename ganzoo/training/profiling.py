@@ -7,7 +7,6 @@ alike.
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections import defaultdict
@@ -27,6 +26,7 @@ from torch.utils.flop_counter import flop_registry
 
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import LossTerm
+from ganzoo.models.base import methods_of
 from ganzoo.training.trainer import ReadyPhase, Trainer
 
 OUTSIDE = "outside phases"
@@ -190,11 +190,7 @@ def _marked_terms(phase: ReadyPhase) -> tuple[LossTerm, ...]:
 @contextmanager
 def _marked_methods(network: nn.Module, label: str) -> Iterator[None]:
     """Marks whatever of a network can be called from outside: its forward pass and other methods, such as ``encode``."""
-    methods = [
-        name
-        for name, method in inspect.getmembers(network, inspect.ismethod)
-        if not name.startswith("_") and (name == "forward" or not hasattr(nn.Module, name))
-    ]
+    methods = methods_of(network)
     for name in methods:
         network.__dict__[name] = _as_range(getattr(network, name), label)
     try:

@@ -73,7 +73,8 @@ class Weights:
         """Takes new values, and gives them back."""
         wanted = tuple(values)
         if wanted != self._now:
-            self.on_device.copy_(torch.tensor(wanted))
+            for place, value in zip(self.on_device, wanted, strict=True):
+                place.fill_(value)  # A copy from the host would wait for the device.
             self._now = wanted
         return wanted
 
