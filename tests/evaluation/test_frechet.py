@@ -81,18 +81,33 @@ def test_close_sets_of_steep_spectra_and_with_copies_agree_with_singular_values(
         assert frechet_distance(one, near) == pytest.approx(_by_svd(one, near), rel=1e-6)
 
 
+@pytest.mark.parametrize("steepness", [1.0, 1.5])
+@pytest.mark.parametrize("constant", [0, 40])
 @pytest.mark.parametrize("falling", [True, False])
-def test_steep_spectra_of_many_rows_need_no_singular_values(falling: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take twice as long; the smallest eigenvalues keep their digits whichever features vary least."""
-    scales = torch.arange(1, 513, dtype=torch.float64) ** -1.25
+def test_many_rows_need_neither_singular_values_nor_an_orthogonal_factor(
+    falling: bool, constant: int, steepness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take twice as long; the smallest eigenvalues keep their digits whichever features vary least, or not at all."""
+    scales = torch.arange(1, 385, dtype=torch.float64) ** -steepness
+    scales[-constant or 384 :] = 0
     first, second = (
-        torch.randn(rows, 512, generator=torch.Generator().manual_seed(rows), dtype=torch.float64)
+        torch.randn(rows, 384, generator=torch.Generator().manual_seed(rows), dtype=torch.float64)
         * (scales if falling else scales.flip(0))
-        for rows in (900, 1400)
+        for rows in (700, 1400)
     )
     expected = _by_svd(first, second)
     monkeypatch.delattr(torch.linalg, "svdvals")
+    monkeypatch.delattr(torch.linalg, "qr")
     assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("rows", [50, 300])
+def test_other_features_may_be_constant_in_each_set(rows: int) -> None:
+    first, second = _features(rows, 96, 3), _features(2 * rows, 96, 4)
+    first[:, :5], second[:, 3:20], second[:, 90] = 1.0, 0.0, 7.0
+    assert frechet_distance(first, second) == pytest.approx(_by_svd(first, second), rel=1e-8)
+    still = torch.full_like(first, 2.0)
+    assert frechet_distance(still, second) == pytest.approx(_by_svd(still, second), rel=1e-8)
 
 
 def test_half_precision_features_are_measured_in_float64() -> None:
