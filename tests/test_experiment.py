@@ -189,7 +189,7 @@ def test_other_protocol_has_another_fingerprint(tmp_path: Path) -> None:
 def test_val_is_scored_where_asked(tmp_path: Path) -> None:
     result = tiny_run(tmp_path, images=16, split="val")
     assert result.metrics is not None and result.metrics.protocol["sources"]["split"] == "val"
-    assert "nearest-real" not in result.metrics.controls
+    assert result.metrics.controls["nearest-real"]["l1_edit"]  # of test
     on_test = ganzoo.evaluate_run(result.folder, split="test", device="cpu")
     assert on_test.protocol["sources"]["split"] == "test" and on_test.fingerprint != result.metrics.fingerprint
     assert "nearest-real" in on_test.controls

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch_fidelity import calculate_metrics
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchmetrics.image.fid import NoTrainInceptionV3
 
@@ -16,6 +17,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.evaluation import inception
 from ganzoo.evaluation.evaluator import EvaluationSettings, evaluate
 from ganzoo.evaluation.features import NotAvailable
+from ganzoo.evaluation.frechet import frechet_distance
 from ganzoo.evaluation.inception import WEIGHTS_NAME, WEIGHTS_SHA256, Inception, find_weights
 
 
@@ -51,6 +53,19 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
 
 
+class Colour(torch.utils.data.Dataset[Tensor]):
+    """Grey images uint8 ``(N, 1, H, W)`` as torch-fidelity takes them."""
+
+    def __init__(self, grey: Tensor) -> None:
+        self.grey = grey
+
+    def __len__(self) -> int:
+        return len(self.grey)
+
+    def __getitem__(self, at: int) -> Tensor:
+        return self.grey[at].repeat(3, 1, 1)
+
+
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -69,6 +84,25 @@ def test_features_are_those_of_torchmetrics_and_grey_is_repeated(weights: Path) 
     assert features.shape == (2, 2048)
     assert float(features.std()) > 0.01
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-4 * float(features.std()))
+
+
+def test_torch_fidelity_gives_the_same_fid_for_the_same_bytes_and_weights(weights: Path) -> None:
+    random = torch.Generator().manual_seed(0)
+    real = torch.randint(0, 256, (48, 1, 48, 48), generator=random).to(torch.uint8)
+    fake = (real[:40] // 2 + torch.randint(0, 100, (40, 1, 48, 48), generator=random)).to(torch.uint8)
+    network = Inception(weights, sha256=_sha256(weights))
+    ours = frechet_distance(network(fake), network(real))
+    theirs = calculate_metrics(
+        input1=Colour(fake),
+        input2=Colour(real),
+        fid=True,
+        feature_extractor_weights_path=str(weights),
+        batch_size=16,
+        cuda=False,
+        cache=False,
+        verbose=False,
+    )
+    assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
 
 
 def test_another_file_is_refused(weights: Path) -> None:
