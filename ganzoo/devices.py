@@ -79,7 +79,7 @@ def deterministic_algorithms(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark = benchmark
         if workspace is None:
-            del os.environ[_WORKSPACE]
+            os.environ.pop(_WORKSPACE, None)
 
 
 def describe_device(device: torch.device) -> str:
@@ -111,7 +111,7 @@ def _has_fast_avx512_bf16() -> bool:
 
 
 def reason_against_compiling(device: torch.device) -> str | None:
-    """Why compiled training is not faster on a device, or not known to be; None where it is."""
+    """Why compiled training is no faster on a device, or not known to be; None on processors with AMX, which it is made for."""
     if device.type != "cpu":
         return "its gain has not been measured on this kind of device; --compile on tries it"
     return None if _has_amx() else "nothing is gained on a processor without AMX"

@@ -50,7 +50,7 @@ def decide(
     """Whether to compile a run.
 
     Args:
-        choice: ``auto`` compiles long runs where that has been measured to help; it goes on as a run began.
+        choice: ``auto`` compiles long runs on devices that nothing speaks against; it goes on as a run began.
         device: Where it trains.
         seconds: How long training would take as it is.
         against: Why compiled training is no faster on this device, in words, if so.
