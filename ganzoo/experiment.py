@@ -19,6 +19,7 @@ from ganzoo.evaluation.scoring import Scorer, check_selection
 from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
+from ganzoo.reproduction import named_data_root
 from ganzoo.runs.folder import RunFolder, write_json, write_yaml
 from ganzoo.runs.schema import MetricsFile
 from ganzoo.saved import load_run
@@ -145,7 +146,7 @@ def evaluate_run(
 
     Args:
         folder: The run's folder.
-        data_root: Where to look for data.
+        data_root: Where to look for data; where the run's command looked, if left out and still there.
         skip_bad: Leave out unreadable items, as the run did.
         plugins: Python files that register parts.
         device: Where to compute.
@@ -177,7 +178,8 @@ def evaluate_run(
         config = config.model_copy(update={"max_sources": max_sources or None})
     if inception_weights is not None:
         config = config.model_copy(update={"inception": True})
-    dataset = load_dataset(config.data, root=data_root, skip_bad=skip_bad, image_size_px=config.image_size_px)
+    root = named_data_root(saved.info) if data_root is None else data_root
+    dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px)
     if dataset.content_hash != saved.info.data.content_hash:
         raise GanzooError(
             f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "

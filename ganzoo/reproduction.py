@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -61,6 +62,13 @@ def reproduce(folder: RunFolder, info: RunInfo, seeds: Sequence[int] = ()) -> Re
     words += ["--skip-bad"] if info.data.skipped else []
     words += _carried(info.environment.command)
     return Reproduction(shlex.join(words), tuple(_notes(info, words)))
+
+
+def named_data_root(info: RunInfo) -> Path | None:
+    """Where the command that made a run said its data lie, if it did, and that place is there."""
+    typed = _carried(info.environment.command)
+    roots = [Path(value) for option, value in zip(typed[::2], typed[1::2], strict=True) if option == "--data-root"]
+    return next((root for root in reversed(roots) if root.is_dir()), None)
 
 
 def _recipe_and_changes(folder: RunFolder, config: RunConfig, preset: Preset | None) -> tuple[str, list[str]]:

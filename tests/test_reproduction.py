@@ -17,7 +17,7 @@ from ganzoo.config import RunConfig, recipe_names
 from ganzoo.errors import GanzooError
 from ganzoo.experiment import run_config
 from ganzoo.overrides import load_preset, resolve_recipe, with_epochs
-from ganzoo.reproduction import reproduce
+from ganzoo.reproduction import named_data_root, reproduce
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import DataFacts, Environment, RunInfo
 
@@ -181,3 +181,15 @@ def test_damaged_settings_are_an_error_that_names_the_file(tmp_path: Path, conte
     folder.config.write_text(content)
     with pytest.raises(GanzooError, match="config.yaml"):
         reproduce(folder, _info(config))
+
+
+def test_the_place_of_the_data_is_what_the_command_named_if_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "faces").mkdir()
+    config = run_config(resolve_recipe("stargan"), "synth4", 0, "32")
+    for command, expected in (
+        (f"ganzoo run stargan --data-root {tmp_path / 'faces'} --seed 1", tmp_path / "faces"),
+        (f"ganzoo run stargan --data-root={tmp_path / 'faces'}", tmp_path / "faces"),
+        (f"ganzoo run stargan --data-root {tmp_path / 'gone'} --plugin {tmp_path / 'faces'}", None),
+        ("python", None),
+    ):
+        assert named_data_root(_info(config, command)) == expected

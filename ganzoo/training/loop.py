@@ -58,6 +58,7 @@ class TrainingLoop:
         self.picture_every = max(1, trainer.total_steps // PICTURES_PER_RUN)
         self.look_every = max(1, trainer.total_steps // LOOKS_PER_RUN)
         self._last_row = (0, 0.0)
+        self._compiles = False
         self._saved_at = time.monotonic()
 
     def resume(self) -> bool:
@@ -97,12 +98,13 @@ class TrainingLoop:
         self.folder.samples.mkdir(parents=True, exist_ok=True)
         self.history.start(after_step=position.step)
         self._last_row = (position.images, position.seconds)
+        self._compiles = self.trainer.is_compiled
         if position.step == 0:
             self.samples.save(self.translator, 0)
         try:
             with self.reporter.task("training", self.trainer.total_steps) as task, _stop_signals() as stopped_by:
-                if self.trainer.is_compiled:
-                    task.update(position.step, "waiting for the compiler")
+                if self._compiles:
+                    task.show("compiling", position.step, self.trainer.total_steps)
                 return self._steps(task, stopped_by, deadline)
         except DivergedError as error:
             raise DivergedError(f"{error} {self._last_good()}") from None
@@ -156,6 +158,9 @@ class TrainingLoop:
 
     def _log(self, position: Position, task: Task) -> None:
         self.trainer.losses.fetch()
+        if self._compiles:  # Only now does the pace tell how long training takes.
+            self._compiles = False
+            task.show("training", position.step, self.trainer.total_steps)
         images, seconds = self._last_row
         rate = (position.images - images) / max(position.seconds - seconds, 1e-9)
         self._last_row = (position.images, position.seconds)
