@@ -20,7 +20,7 @@ from ganzoo.training.profiling import StepProfile, _OperationCounter, profile_st
 from ganzoo.training.trainer import Trainer
 
 FACTS = {"image_channels": 1, "image_size_px": 32, "num_classes": 3}
-SLOW_SECONDS = 0.05
+SLOW_SECONDS = 0.3
 
 
 class SlowBackward(torch.autograd.Function):
