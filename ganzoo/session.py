@@ -42,7 +42,7 @@ from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Selected, Status
 from ganzoo.saved import load_generator
-from ganzoo.training.compilation import COMPILE_SECONDS, CompileChoice, check_compile, decide
+from ganzoo.training.compilation import COMPILE_SECONDS, Compilation, CompileChoice, check_compile, decide
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state, seed_everything
@@ -185,6 +185,7 @@ class RunSession:
         self.fingerprint = training_fingerprint(config, dataset.content_hash)
         self.folder = RunFolder.place(results, dataset.name, config.recipe.name, self.fingerprint, config.seed)
         self.started = time.monotonic()
+        self._anew = options.if_exists == "overwrite"
 
     def run(self) -> RunResult:
         """Trains, or goes on training, and scores.
@@ -197,14 +198,13 @@ class RunSession:
             self.reporter.say(f"{self.folder.path} exists; skipped.")
             return self._result()
         with _made(self.folder.path), _locked(self.folder):
-            before = None if self.options.if_exists == "overwrite" else earlier_run(self.folder, self.config, self.options.extend)
+            before = None if self._anew else earlier_run(self.folder, self.config, self.options.extend)
             begun_so = before is not None and before.environment.deterministic
             with deterministic_algorithms(self.options.deterministic or begun_so):
                 return self._run(before)
 
     def _run(self, before: RunInfo | None) -> RunResult:
         remove_leftovers(self.folder.path)
-        anew = self.options.if_exists == "overwrite"
         if before is not None and before.status == "finished" and not self._is_longer():
             self.reporter.say(f"{self.folder.path} is finished already.")
             if not self.folder.is_scored():
@@ -213,7 +213,7 @@ class RunSession:
         seed_everything(self.config.seed)
         reset_peak_memory(self.fabric.device)
         loop = self._prepare()
-        resumed = not anew and loop.resume()
+        resumed = not self._anew and loop.resume()
         if loop.trainer.position.step > loop.trainer.total_steps:
             raise GanzooError(
                 f"{self.folder.path} has gone {loop.trainer.position.step:,} steps, further than the "
@@ -223,11 +223,7 @@ class RunSession:
         seconds = (loop.trainer.total_steps - loop.trainer.position.step) * seconds_per_step(
             self.config.recipe, self.dataset, self.fabric, self._networks
         )
-        compiled_before = before.environment.compiled if before else None
-        device = self.fabric.device
-        compilation = decide(self.options.compile, device, seconds, reason_against_compiling(device), compiled_before)
-        if compilation.compiled:
-            loop.trainer.compile()
+        compilation = self._compile(loop, seconds, before)
         info = self._info(loop, "running", before)
         looks = LOOKS_PER_RUN if loop.selection else 0
         if loop.selection is not None:
@@ -239,7 +235,7 @@ class RunSession:
         )
         print_advice(self.reporter, estimate, self.options.max_minutes)
         self.reporter.expect(estimate)
-        if anew:  # Only now: what cannot start must not cost the run that is there.
+        if self._anew:  # Only now: what cannot start must not cost the run that is there.
             _empty(self.folder.path)
         write_yaml(self.folder.config, self.config)
         write_json(self.folder.info, info)
@@ -262,6 +258,13 @@ class RunSession:
             log_metrics=self._metrics_logger(),
             selection=self._selection(translator),
         )
+
+    def _compile(self, loop: TrainingLoop, seconds: float, before: RunInfo | None) -> Compilation:
+        device, as_before = self.fabric.device, before.environment.compiled if before else None
+        compilation = decide(self.options.compile, device, seconds, reason_against_compiling(device), as_before)
+        if compilation.compiled:
+            loop.trainer.compile()
+        return compilation
 
     def _selection(self, translator: GeneratorTranslator) -> Selection | None:
         metric = self.config.select

@@ -65,16 +65,16 @@ def fit_gaussian(features: Tensor) -> Gaussian:
     if len(centred) <= centred.shape[1]:
         factor = centred / divisor
         return Gaussian(mean, factor, float(factor.square().sum()), None)
-    factor, log_determinant = _square_factor(centred)
+    factor, log_determinant = _triangular_factor(centred)
     return Gaussian(
         mean, factor / divisor, float(factor.square().sum()) / divisor**2, log_determinant - len(factor) * log(divisor)
     )
 
 
-def _square_factor(rows: Tensor) -> tuple[Tensor, float]:
+def _triangular_factor(rows: Tensor) -> tuple[Tensor, float]:
     """``(D, D)`` with the same products between columns as ``(N, D)``, N > D, and the logarithm of its absolute determinant.
 
-    A triangle, but for the order of its columns: its rows shrink from top to bottom, on which the accuracy of eigenvalues
+    A triangle, once its columns are put in order: its rows shrink from top to bottom, on which the accuracy of eigenvalues
     rests, and for that the features that vary most come first. Such as vary alike need no order; those that are constant have no
     row, and the determinant is that of the others.
     """

@@ -132,7 +132,7 @@ class _OperationCounter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types
         self.operations = self.kernels = 0
 
     def __torch_dispatch__(

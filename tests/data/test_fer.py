@@ -482,7 +482,7 @@ def test_download_reads_the_folder_kagglehub_gives(tmp_path: Path, monkeypatch: 
     folders_at_root(tmp_path / "kaggle")
     asked = []
     kagglehub = types.ModuleType("kagglehub")
-    kagglehub.dataset_download = lambda name: asked.append(name) or str(tmp_path / "kaggle")  # type: ignore[attr-defined]
+    kagglehub.dataset_download = lambda name: asked.append(name) or str(tmp_path / "kaggle")  # type: ignore[attr-defined]  # a stand-in
     monkeypatch.setitem(sys.modules, "kagglehub", kagglehub)
     monkeypatch.chdir(tmp_path)
     assert load_dataset("fer4", download=True).train.class_counts(4) == [3, 3, 3, 3]
@@ -498,7 +498,7 @@ def test_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError("no network\nand a long story")
 
     kagglehub = types.ModuleType("kagglehub")
-    kagglehub.dataset_download = offline  # type: ignore[attr-defined]
+    kagglehub.dataset_download = offline  # type: ignore[attr-defined]  # a stand-in
     monkeypatch.setitem(sys.modules, "kagglehub", kagglehub)
     with pytest.raises(GanzooError, match="Cannot download msambare/fer2013 from Kaggle: no network") as caught:
         load(tmp_path, download=True)

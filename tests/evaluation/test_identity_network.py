@@ -49,7 +49,7 @@ def test_an_answer_depends_on_its_own_face_alone_and_on_no_size() -> None:
 def test_two_views_show_one_person_and_share_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def remember(parameters, units, size_px, device):  # type: ignore[no-untyped-def]
+    def remember(parameters, units, size_px, device):  # type: ignore[no-untyped-def]  # as the function it stands in for
         seen.append(parameters.identity)
         return torch.zeros(len(parameters), 1, size_px, size_px, dtype=torch.uint8)
 
