@@ -9,6 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
+from itertools import chain, count, islice
 from typing import Annotated
 
 import torch
@@ -17,6 +18,7 @@ from plain_stargan import PlainStarGAN
 from torch import Tensor
 from train_step import IMAGES, build_trainer
 
+from ganzoo.data.conditions import permuted
 from ganzoo.devices import describe_device
 from ganzoo.overrides import resolve_recipe
 from ganzoo.training.seeding import derived_seed
@@ -25,18 +27,20 @@ from ganzoo.training.trainer import Trainer
 
 def plain_twin(trainer: Trainer, every: int, width: int) -> PlainStarGAN:
     """The plain step, set up to do what a fresh trainer on a CPU is about to do."""
-    batches = trainer.batches[0]
-
-    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-        epoch = 0
-        while True:
-            for batch in batches.epoch(epoch, 0):
-                yield batch.images, batch.labels
-            epoch += 1
-
     random = torch.Generator().manual_seed(derived_seed(0, "training"))
+    coming = chain.from_iterable(trainer.batches[0].epoch(epoch, 0) for epoch in count())
+
+    def asked() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Draws targets when the trainer does, so that both draw the same numbers."""
+        step = 0
+        while True:
+            batches = list(islice(coming, trainer.lookaheads[0].batches(step)))
+            targets = [permuted(batch.labels, IMAGES.num_classes, random) for batch in batches]
+            yield from ((batch.images, batch.labels, wanted) for batch, wanted in zip(batches, targets, strict=True))
+            step += len(batches)
+
     lr = trainer.recipe.optimizer.lr
-    plain = PlainStarGAN(pairs(), random, classes=IMAGES.num_classes, width=width, every=every, lr=lr)
+    plain = PlainStarGAN(asked(), random, classes=IMAGES.num_classes, width=width, every=every, lr=lr)
     plain.start_from(trainer.generator, trainer.discriminator)
     return plain
 

@@ -83,8 +83,8 @@ class PlainStarGAN:
     """Both networks, their optimisers, and the steps of one window: ``every`` of the discriminator, then one of the generator.
 
     Args:
-        batches: Endless pairs of images, float ``(N, C, 48, 48)`` in [-1, 1], and labels, int64 ``(N,)``.
-        random: Generator of targets and penalty points; two generators of one seed draw what ganzoo's trainer draws.
+        batches: Endless triples of images, float ``(N, C, 48, 48)`` in [-1, 1], labels and wanted labels, int64 ``(N,)``.
+        random: Generator of penalty points.
         classes: K.
         width: Of both networks.
         every: Discriminator steps for a generator step.
@@ -93,7 +93,7 @@ class PlainStarGAN:
 
     def __init__(
         self,
-        batches: Iterator[tuple[Tensor, Tensor]],
+        batches: Iterator[tuple[Tensor, Tensor, Tensor]],
         random: torch.Generator,
         *,
         channels: int = 1,
@@ -121,8 +121,7 @@ class PlainStarGAN:
         """
         losses: list[float] = []
         for _ in range(self.every):
-            images, labels = next(self.batches)
-            targets = labels[torch.randperm(len(labels), generator=self.random)]
+            images, labels, targets = next(self.batches)
             losses += self._discriminator_step(images, labels, targets)
         return losses + self._generator_step(images, labels, targets)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
@@ -41,6 +41,38 @@ class _Kept(NamedTuple):
     features: tuple[Tensor, ...] = ()
 
 
+class Asked(NamedTuple):
+    """A batch of faces, what is asked of them, and, where it was made ahead, what the generator answers.
+
+    Attributes:
+        images: float ``(N, C, H, W)`` in [-1, 1].
+        labels: Present expressions, int64 ``(N,)``.
+        targets: Wanted expressions, int64 ``(N,)``.
+        source_units: Action units of the faces, float32 ``(N, 17)``, where a network works in them.
+        target_units: Those wanted, likewise.
+        fake: G(x, target), like the images, without a graph; None where the step makes it.
+        attention: What the generator gave beside it, float ``(N, 1, H, W)``, if anything.
+    """
+
+    images: Tensor
+    labels: Tensor
+    targets: Tensor
+    source_units: Tensor | None = None
+    target_units: Tensor | None = None
+    fake: Tensor | None = None
+    attention: Tensor | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Asked]) -> Asked:
+        """Several batches as one."""
+        return cls._make(None if column[0] is None else torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def depends_on_asked_alone(generator: Generator) -> bool:
+    """Whether G(x, target) follows from what is asked of the batch; styles and intensities are drawn by the step itself."""
+    return not isinstance(generator, StyledGenerator) and generator.spec.condition != "code"
+
+
 class StepContext:
     """The step context of :class:`ganzoo.losses.base.StepContext`, shared by all phases that run on one batch.
 
@@ -50,12 +82,9 @@ class StepContext:
     Args:
         generator: Maker of faces.
         discriminator: Judge of faces.
-        real: float ``(N, C, H, W)`` in [-1, 1].
-        source_labels: int64 ``(N,)``.
-        target_labels: int64 ``(N,)``.
+        asked: The batch.
         num_classes: K.
         random: Random generator on the images' device.
-        units: Action units of the sources and of the targets, each float32 ``(N, 17)``, where a network works in them.
         keep_features: Whether the features of the discriminator's layers will be asked for.
     """
 
@@ -63,18 +92,16 @@ class StepContext:
         self,
         generator: Generator,
         discriminator: Discriminator,
-        real: Tensor,
-        source_labels: Tensor,
-        target_labels: Tensor,
+        asked: Asked,
         num_classes: int,
         random: torch.Generator,
-        units: tuple[Tensor, Tensor] | None = None,
         keep_features: bool = False,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
-        self.real, self.source_labels, self.target_labels = real, source_labels, target_labels
+        self.real, self.source_labels, self.target_labels = asked.images, asked.labels, asked.targets
         self.num_classes, self.random = num_classes, random
-        self._units, self._keep_features = units, keep_features
+        self._units = {"source": asked.source_units, "target": asked.target_units}
+        self._keep_features = keep_features
         self._sampled_noise: Tensor | None = None
         self._intensities: Tensor | None = None
         self._style_from: StyleFrom = "noise"
@@ -82,6 +109,8 @@ class StepContext:
         self.side: Side = "discriminator"
         self._with_graph: Collection[str] = ()
         self._kept: dict[tuple[str, bool], _Kept] = {}
+        if asked.fake is not None:
+            self._kept["fake", False] = _Kept(GeneratorOutput(asked.fake, asked.attention), frozenset({"generator"}))
 
     def begin(self, side: Side, with_graph: Collection[str], style_from: StyleFrom = "noise") -> None:
         """Starts a phase.
@@ -136,9 +165,10 @@ class StepContext:
 
     def action_units(self, of: Role) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
-        if self._units is None:
+        units = self._units[of]
+        if units is None:
             raise GanzooError("Action units are asked for, but the data give none.")
-        return self._units[0 if of == "source" else 1]
+        return units
 
     def code(self, of: Role) -> Tensor:
         """See :class:`ganzoo.losses.base.StepContext`."""
@@ -203,7 +233,7 @@ class StepContext:
             output = self.discriminator(_joined(images), _joined(conditions) if conditions else None)
         for index, of in enumerate(kinds):
             networks = frozenset({"discriminator"} if of in _REAL else {"discriminator", "generator"})
-            own, features = (_share(parts, index, len(kinds)) for parts in (output, fed))
+            own, features = (share(parts, index, len(kinds)) for parts in (output, fed))
             self._kept[self._scores_key(of)] = _Kept(DiscriminatorOutput(*own), networks, features)
 
     def _judged_under(self, kind: Judged) -> Tensor | None:
@@ -292,7 +322,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _share(parts: Iterable[Tensor | None], index: int, count: int) -> tuple[Any, ...]:
+def share(parts: Iterable[Tensor | None], index: int, count: int) -> tuple[Any, ...]:
     """What belongs to one of ``count`` equal shares of a batch."""
     return tuple(part if part is None or count == 1 else part.chunk(count)[index] for part in parts)
 

@@ -7,16 +7,17 @@ decides inside a step is frozen: what changes from step to step must stand in a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from ganzoo.data.resident import Batch
 from ganzoo.errors import GanzooError
 
-Work = Callable[[Batch], list[Tensor]]
+Parts = TypeVar("Parts", bound=Sequence[Tensor | None])
+"""A list or a named tuple of tensors, some of which may be missing."""
+Given = TypeVar("Given", bound=Sequence[Tensor | None])
 WARM_UP = 2
 """Steps of a kind that are carried out before one is recorded: optimisers and libraries make what they need only once."""
 
@@ -24,19 +25,19 @@ WARM_UP = 2
 class Recorder(Protocol):
     """How work is recorded on one kind of device."""
 
-    def warm_up(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+    def warm_up(self, work: Callable[[], Parts]) -> Parts:
         """Carries work out, as it must be done before recording."""
         ...
 
-    def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+    def record(self, work: Callable[[], Parts]) -> tuple[Callable[[], None], Parts]:
         """What does the work, each time it is called, and where its results then stand; nothing is done yet."""
         ...
 
 
 class _Recorded(NamedTuple):
-    batch: Batch
+    given: Any
     replay: Callable[[], None]
-    values: list[Tensor]
+    made: Any
 
 
 class StepGraphs:
@@ -51,19 +52,26 @@ class StepGraphs:
         self._seen: dict[Hashable, int] = {}
         self._recorded: dict[Hashable, _Recorded] = {}
 
-    def run(self, kind: Hashable, work: Work, batch: Batch) -> list[Tensor]:
-        """What ``work(batch)`` gives; steps of one kind do the same work on batches of one size."""
+    def run(self, kind: Hashable, work: Callable[[Given], Parts], given: Given) -> Parts:
+        """What ``work(given)`` gives; work of one kind does the same on tensors of the same sizes."""
         self._seen[kind] = seen = self._seen.get(kind, 0) + 1
         if seen <= WARM_UP:
-            return self._recorder.warm_up(lambda: work(batch))
+            return self._recorder.warm_up(lambda: work(given))
         if kind not in self._recorded:
-            own = Batch(*(part.clone() for part in batch))
+            own = _copy(given)
             self._recorded[kind] = _Recorded(own, *self._recorder.record(lambda: work(own)))
         recorded = self._recorded[kind]
-        for kept, part in zip(recorded.batch, batch, strict=True):
-            kept.copy_(part)
+        for kept, part in zip(recorded.given, given, strict=True):
+            if part is not None:
+                kept.copy_(part)
         recorded.replay()
-        return [value.clone() for value in recorded.values]
+        made: Parts = _copy(recorded.made)
+        return made
+
+
+def _copy(parts: Parts) -> Parts:
+    make: Callable[[Iterable[Tensor | None]], Parts] = getattr(type(parts), "_make", type(parts))  # of a named tuple
+    return make(None if part is None else part.clone() for part in parts)
 
 
 class CudaGraphs:
@@ -77,7 +85,7 @@ class CudaGraphs:
         self._random = random
         self._stream = torch.cuda.Stream()
 
-    def warm_up(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+    def warm_up(self, work: Callable[[], Parts]) -> Parts:
         """Carries work out on a stream of its own, so that nothing autograd keeps belongs to another stream."""
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
@@ -85,7 +93,7 @@ class CudaGraphs:
         torch.cuda.current_stream().wait_stream(self._stream)
         return values
 
-    def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+    def record(self, work: Callable[[], Parts]) -> tuple[Callable[[], None], Parts]:
         """Records work without doing it."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._random)

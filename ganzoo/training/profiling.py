@@ -30,7 +30,7 @@ from ganzoo.models.base import methods_of
 from ganzoo.training.trainer import ReadyPhase, Trainer
 
 OUTSIDE = "outside phases"
-"""Batches, targets, moving average and bookkeeping."""
+"""Batches, targets, fakes of several batches at once, moving average and bookkeeping."""
 _NETWORK, _TERM, _BACKWARD, _OPTIMIZER = (
     "ganzoo network ",
     "ganzoo term ",

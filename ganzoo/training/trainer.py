@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from itertools import count
+from itertools import count, islice
 from typing import Any, NamedTuple, Protocol, get_args
 
 import torch
@@ -23,10 +24,11 @@ from ganzoo.losses.frozen import UsesFaceNetwork
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.registry import LOSSES
 from ganzoo.training.compilation import compile_networks
-from ganzoo.training.context import StepContext
+from ganzoo.training.context import Asked, StepContext, share
 from ganzoo.training.face_network import InstanceNetwork, face_network
-from ganzoo.training.graphs import CudaGraphs, Recorder, StepGraphs
+from ganzoo.training.graphs import CudaGraphs, Parts, Recorder, StepGraphs
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
+from ganzoo.training.lookahead import Lookahead
 from ganzoo.training.optim import create_optimizers, make_recordable, moving_average, set_learning_rate, trained_parameters
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
 
@@ -137,6 +139,11 @@ class Trainer:
             stage.steps(batches.steps_per_epoch, batches.batch_size)
             for stage, batches in zip(recipe.stages, self.batches, strict=True)
         ]
+        self.lookaheads = [
+            Lookahead(stage.phases, any(map(_shows_fakes, phases)), generator, batches.batch_size, fabric.device)
+            for stage, phases, batches in zip(recipe.stages, self.stages, self.batches, strict=True)
+        ]
+        self.answered: deque[Asked] = deque()
 
     @property
     def total_steps(self) -> int:
@@ -159,6 +166,7 @@ class Trainer:
             yield from self._stage_steps()
             self.position.stage += 1
             self.position.stage_step = 0
+            self.answered.clear()
 
     def compile(self) -> None:
         """Compiles the networks; on CUDA, records the steps too. A state must be loaded before."""
@@ -191,6 +199,7 @@ class Trainer:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "average": self.average.state_dict() if self.average else None,
             "terms": {name: term.state_dict() for name, term in self._stateful_terms().items()},
+            "answered": [asked._asdict() for asked in self.answered],
             "random": self.random.get_state(),
             "global_random": random_state(),
             "pending_losses": [list(entry) for entry in self.losses.pending],
@@ -206,6 +215,7 @@ class Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self._load_terms(state.get("terms", {}))
+        self.answered = deque(Asked(**self.fabric.to_device(asked)) for asked in state.get("answered", []))
         self.random.set_state(state["random"])
         restore_random_state(state["global_random"])
         self.losses.pending = [(column, value, weight) for column, value, weight in state["pending_losses"]]
@@ -231,23 +241,38 @@ class Trainer:
     def _stage_steps(self) -> Iterator[Position]:
         position, batches = self.position, self.batches[self.position.stage]
         total = self.stage_steps[position.stage]
-        first, start = divmod(position.stage_step, batches.steps_per_epoch)
-        for epoch in count(first):
+        coming = self._coming(position.stage_step + len(self.answered))
+        while position.stage_step < total:
             began = time.perf_counter()
-            for batch in batches.epoch(1_000_000 * position.stage + epoch, start):
-                if position.stage_step >= total:
-                    return
-                self._step(batch, position.stage_step / total)
-                position.stage_step += 1
-                position.step += 1
-                position.images += len(batch.labels)
-                position.epochs += 1 / batches.steps_per_epoch
-                position.seconds += time.perf_counter() - began
-                yield position
-                began = time.perf_counter()
-            start = 0
+            batch = self.answered.popleft() if self.answered else self._next(coming)
+            self._step(batch, position.stage_step / total)
+            position.stage_step += 1
+            position.step += 1
+            position.images += batches.batch_size
+            position.epochs += 1 / batches.steps_per_epoch
+            position.seconds += time.perf_counter() - began
+            yield position
 
-    def _step(self, batch: Batch, progress: float) -> None:
+    def _coming(self, start: int) -> Iterator[Batch]:
+        """The batches of the present stage from number ``start`` on, without end."""
+        stage, batches = self.position.stage, self.batches[self.position.stage]
+        first, begun = divmod(start, batches.steps_per_epoch)
+        for epoch in count(first):
+            yield from batches.epoch(1_000_000 * stage + epoch, begun)
+            begun = 0
+
+    def _next(self, coming: Iterator[Batch]) -> Batch | Asked:
+        """The next batch; where the generator answers several at once, the others wait in ``answered``."""
+        number = self.lookaheads[self.position.stage].batches(self.position.stage_step)
+        batches = list(islice(coming, number))
+        if number == 1:
+            return batches[0]
+        together = Batch(*map(torch.cat, zip(*batches, strict=True)))
+        asked = self._carry_out((self.position.stage, number), partial(self._answers, number), together)
+        self.answered.extend(Asked(*share(asked, index, number)) for index in range(number))
+        return self.answered.popleft()
+
+    def _step(self, batch: Batch | Asked, progress: float) -> None:
         """One batch through the phases that are due."""
         stage = self.recipe.stages[self.position.stage]
         phases = self.stages[self.position.stage]
@@ -258,10 +283,7 @@ class Trainer:
         )
         due = [phases[index] for index in kind]
         weights = [self._set_numbers(phase, stage, progress) for phase in due]
-        if self.graphs is None:
-            values = self._device_work(due, batch)
-        else:
-            values = self.graphs.run((self.position.stage, kind), partial(self._device_work, due), batch)
+        values = self._carry_out((self.position.stage, kind, type(batch)), partial(self._device_work, due), batch)
         for phase, phase_values, phase_weights in zip(due, values, weights, strict=True):
             for part in phase.settings.update:
                 self.position.updates[part] = self.position.updates.get(part, 0) + 1
@@ -277,24 +299,40 @@ class Trainer:
             set_learning_rate(self.optimizers[part], base, progress, stage.linear_decay_from)
         return phase.weights.set(phase.settings.terms[name].weight_at(progress) for name in phase.names)
 
-    def _device_work(self, due: Sequence[ReadyPhase], batch: Batch) -> list[Tensor]:
+    def _carry_out(self, kind: Hashable, work: Callable[[Any], Parts], batch: Batch | Asked) -> Parts:
+        """What ``work(batch)`` gives; once steps are recorded, work of one kind is done by replaying its recording."""
+        return work(batch) if self.graphs is None else self.graphs.run(kind, work, batch)
+
+    def _device_work(self, due: Sequence[ReadyPhase], batch: Batch | Asked) -> list[Tensor]:
         """All that a step does on the device: the values of each phase's terms, each float32 ``(terms,)``.
 
         It depends on nothing but tensors, so that it may be recorded and replayed.
         """
-        context = self._context(batch)
+        context = self._context(batch if isinstance(batch, Asked) else self._ask(batch))
         return [self._phase_step(phase, context, _images_with_graph(due[index:])) for index, phase in enumerate(due)]
 
-    def _context(self, batch: Batch) -> StepContext:
+    def _answers(self, number: int, together: Batch) -> Asked:
+        """Asks for expressions in each of several batches, and makes the fakes of all in one pass."""
+        asked = Asked.joined([self._ask(Batch(*share(together, index, number))) for index in range(number)])
+        context = self._context(asked)
+        context.begin("discriminator", with_graph=())
+        with self.fabric.autocast():
+            fake = context.generated("fake")
+        return asked._replace(fake=fake.image, attention=fake.attention)
+
+    def _ask(self, batch: Batch) -> Asked:
+        """Draws what is asked of a batch."""
         targets = self.sample_targets(batch.labels, self.num_classes, self.random)
         repeats = len(targets) // len(batch.labels)
         images, labels, indices = (part.repeat_interleave(repeats, 0) if repeats > 1 else part for part in batch)
-        units = None
-        if self.action_units is not None:
-            units = self.action_units.of_faces(labels, indices), self.action_units.draw_targets(targets, self.random)
+        if self.action_units is None:
+            return Asked(images, labels, targets)
+        wanted = self.action_units.draw_targets(targets, self.random)
+        return Asked(images, labels, targets, self.action_units.of_faces(labels, indices), wanted)
+
+    def _context(self, asked: Asked) -> StepContext:
         keep_features = any("features" in phase.needs for phase in self.stages[self.position.stage])
-        networks = self.generator, self.discriminator
-        return StepContext(*networks, images, labels, targets, self.num_classes, self.random, units, keep_features)
+        return StepContext(self.generator, self.discriminator, asked, self.num_classes, self.random, keep_features)
 
     def _phase_step(self, phase: ReadyPhase, context: StepContext, with_graph: frozenset[str]) -> Tensor:
         context.begin(phase.settings.side, with_graph, phase.settings.style)
@@ -368,6 +406,11 @@ def _scalar(name: str, value: Any) -> Tensor:
         what = f"values of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise GanzooError(f"The term '{name}' gives {what}; a loss is one number, a tensor without dimensions.")
     return value.float()
+
+
+def _shows_fakes(phase: ReadyPhase) -> bool:
+    """Whether a phase shows G(x, target) to the discriminator on every batch."""
+    return phase.settings.side == "discriminator" and phase.settings.every == 1 and "fake" in phase.generated
 
 
 def _images_with_graph(phases: Sequence[ReadyPhase]) -> frozenset[str]:

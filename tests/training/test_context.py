@@ -21,7 +21,7 @@ from ganzoo.models.base import (
     create_discriminator,
 )
 from ganzoo.registry import DISCRIMINATORS
-from ganzoo.training.context import StepContext
+from ganzoo.training.context import Asked, StepContext
 
 LABELS, TARGETS, CLASSES = torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]), 3
 FAKE = frozenset({"fake"})
@@ -75,7 +75,7 @@ def _context(
 ) -> tuple[StepContext, Any, Any]:
     real = torch.arange(12.0).view(3, 1, 2, 2) / 12
     maker, judge = generator(), discriminator()
-    return StepContext(maker, judge, real, LABELS, TARGETS, CLASSES, torch.Generator().manual_seed(0)), maker, judge
+    return StepContext(maker, judge, Asked(real, LABELS, TARGETS), CLASSES, torch.Generator().manual_seed(0)), maker, judge
 
 
 def test_nothing_happens_before_it_is_asked_for() -> None:
@@ -277,7 +277,7 @@ def test_a_gradient_known_in_closed_form_is_that_of_differentiating(
     judge = create_discriminator(name, **facts, **{"width": 8, **arguments})
     again = deepcopy(judge)
     real = 2 * torch.rand(3, 2, size_px, size_px) - 1
-    context = StepContext(_CountingGenerator(), judge, real, LABELS, TARGETS, CLASSES, torch.Generator())
+    context = StepContext(_CountingGenerator(), judge, Asked(real, LABELS, TARGETS), CLASSES, torch.Generator())
     context.begin("discriminator", NOTHING)
     found, expected = context.score_gradient(real, "real", reduction), _by_differentiation(again, real, reduction)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
@@ -350,7 +350,7 @@ def _styled_context() -> tuple[StepContext, _StyledGenerator]:
     maker = _StyledGenerator()
     real = torch.tensor([0.0, 10, 20]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone()
     random = torch.Generator().manual_seed(0)
-    return StepContext(maker, _CountingDiscriminator(), real, LABELS, TARGETS, CLASSES, random), maker
+    return StepContext(maker, _CountingDiscriminator(), Asked(real, LABELS, TARGETS), CLASSES, random), maker
 
 
 def test_styles_from_noise_stay_the_same_throughout_a_batch_and_differ_between_draws() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ganzoo.models.base import create_discriminator, create_generator
-from ganzoo.training.context import StepContext
+from ganzoo.training.context import Asked, StepContext
 
 LABELS, TARGETS = torch.tensor([0, 1, 2, 1]), torch.tensor([1, 1, 0, 2])
 
@@ -16,7 +16,7 @@ def _context() -> StepContext:
     generator = create_generator("exprgan", **facts, width=4)
     discriminator = create_discriminator("exprgan", **facts, width=4, features=16)
     random = torch.Generator().manual_seed(0)
-    return StepContext(generator, discriminator, torch.rand(4, 1, 32, 32), LABELS, TARGETS, 3, random)
+    return StepContext(generator, discriminator, Asked(torch.rand(4, 1, 32, 32), LABELS, TARGETS), 3, random)
 
 
 def test_a_code_is_above_zero_for_its_class_alone() -> None:

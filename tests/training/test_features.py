@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganzoo.models.base import create_discriminator, create_generator
 from ganzoo.registry import DISCRIMINATORS
-from ganzoo.training.context import StepContext
+from ganzoo.training.context import Asked, StepContext
 from ganzoo.training.features import layer_inputs
 
 
@@ -49,9 +49,8 @@ def _context(name: str, keep_features: bool = True) -> StepContext:
     generator = create_generator("stargan", **facts, width=4, residual_blocks=1)
     labels = torch.tensor([0, 1, 2, 1])
     random = torch.Generator().manual_seed(0)
-    return StepContext(
-        generator, discriminator, torch.rand(4, 1, 32, 32), labels, labels.roll(1), 3, random, keep_features=keep_features
-    )
+    asked = Asked(torch.rand(4, 1, 32, 32), labels, labels.roll(1))
+    return StepContext(generator, discriminator, asked, 3, random, keep_features=keep_features)
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS.names())

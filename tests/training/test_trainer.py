@@ -118,7 +118,7 @@ def test_stages_follow_one_another_with_their_own_batches() -> None:
 
 def test_all_other_targets_train_on_every_other_class() -> None:
     training = trainer(recipe(targets="all_other"))
-    context = training._context(next(training.batches[0].epoch(0)))
+    context = training._context(training._ask(next(training.batches[0].epoch(0))))
     assert len(context.real) == len(context.target_labels) == 16
     assert torch.equal(context.real[0], context.real[1])
     assert bool((context.target_labels != context.source_labels).all())
@@ -245,7 +245,7 @@ def test_a_checkpoint_of_other_terms_is_refused() -> None:
 
 def test_real_scores_are_constants_of_the_generator() -> None:
     training = trainer(recipe())
-    context = training._context(next(training.batches[0].epoch(0)))
+    context = training._context(training._ask(next(training.batches[0].epoch(0))))
     context.begin("generator", frozenset({"fake"}))
     assert not context.scores("real").scores.requires_grad and context.scores("fake").scores.requires_grad
 
