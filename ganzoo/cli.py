@@ -106,7 +106,7 @@ ScorePrecisionOption = Annotated[
     ScorePrecision, typer.Option("--score-precision", help="Of scoring; 32 is what published scores have, bf16 can be faster.")
 ]
 CompileOption = Annotated[
-    Compile, typer.Option("--compile", help="Compile training; auto does so in long runs on processors with AMX.")
+    Compile, typer.Option("--compile", help="Compile training; auto does so in long runs on CUDA and on processors with AMX.")
 ]
 DeterministicOption = Annotated[
     bool, typer.Option("--deterministic", help="The same bits each time on a GPU too, more slowly; a CPU gives them anyway.")

@@ -13,6 +13,7 @@ from ganzoo.reporting import Reporter
 from ganzoo.reproduction import reproduce
 from ganzoo.runs.folder import RunFolder
 from ganzoo.session import RunResult
+from ganzoo.training.trainer import Trainer
 
 TINY = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width=4", "batch_size=8")
 
@@ -53,3 +54,12 @@ def test_a_run_keeps_to_deterministic_algorithms_and_says_so(tmp_path: Path, cap
     assert not begun_without.info.environment.deterministic
     late = tiny_run(tmp_path / "other", 32, extend=True, deterministic=True)
     assert not late.info.environment.deterministic, "its first part was without"
+
+
+def test_a_run_tells_once_why_steps_are_not_replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "refused", property(lambda trainer: "term.py:3 reads a value back"))
+    tiny_run(tmp_path, 64, reporter=Reporter())
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("Some steps are carried out one by one, more slowly: term.py:3 reads a value back.") == 1

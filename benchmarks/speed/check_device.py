@@ -112,6 +112,7 @@ def main(
     table = Table(box=None, title=f"stargan, batch {batch_size}, {device}, torch {torch.__version__}")
     for head in ("precision", "way", "first window s", "images/s", "peak MB", "losses part from the CPU's", "400 epochs, h"):
         table.add_column(head, justify="left" if head in ("precision", "way") else "right")
+    refused = dict[str, str]()
     for precision in ("32", "bf16"):
         for name, way in ways(device).items():
             trainer = made(recipe, device, precision)
@@ -127,6 +128,8 @@ def main(
                 window(trainer)
                 seconds.append(time.perf_counter() - began)
             rate = EVERY * batch_size / statistics.median(seconds)
+            if trainer.refused:
+                refused[f"{precision}, {name}"] = trainer.refused
             memory = (peak_memory_bytes(trainer.fabric.device) or 0) / 1e6
             hours = PAPER_IMAGES / rate / 3600
             table.add_row(
@@ -138,6 +141,8 @@ def main(
         console.print(f"resumes to the bit, {name}: {'yes' if resumes_to_the_bit(recipe, device, way) else 'NO'}")
     kernels, launches = (count / profile.steps for count in (profile.kernels, profile.launches))
     console.print(f"{kernels:,.0f} operators that compute and {launches:,.0f} launches for each step, as it is")
+    for name, reason in refused.items():
+        console.print(f"not all steps were replayed ({name}): {reason}")
     console.print(table)
 
 

@@ -14,8 +14,8 @@ from ganzoo.errors import GanzooError
 from ganzoo.models.base import Discriminator, Generator, PiecewiseLinearDiscriminator, methods_of
 
 CompileChoice = Literal["auto", "on", "off"]
-WORTH_SECONDS = 20 * 60.0
-"""Training that takes longer is worth a minute or two of compilation."""
+WORTH_SECONDS, WORTH_SECONDS_ON_CUDA = 20 * 60.0, 5 * 60.0
+"""Training that takes longer is worth a minute or two of compilation; on CUDA sooner, as steps are recorded too."""
 COMPILE_SECONDS = 60.0
 """About what it takes; less where torch has compiled the same before."""
 _OTHER_BITS = "it was begun compiled, and ends in other bits so"
@@ -63,7 +63,7 @@ def decide(
             return _possible(device, "as it was begun") if before else Compilation(False, "no, as it was begun")
         if against is not None:
             return Compilation(False, f"no: {against}")
-        if seconds < WORTH_SECONDS:
+        if seconds < (WORTH_SECONDS_ON_CUDA if device.type == "cuda" else WORTH_SECONDS):
             return Compilation(False, "no: the run is too short to be worth it")
     return _possible(device, "")
 
@@ -98,6 +98,7 @@ def compile_networks(generator: Generator, discriminator: Discriminator, needs: 
         needs: What the terms of the recipe need.
     """
     torch.compiler.reset()  # A suite carries out many runs in one process, and torch compiles a function only so often.
+    torch._dynamo.config.suppress_errors = True  # What the compiler fails on runs as it is written.
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # It tells of every function that it gives up.
     asked, has_formula = {*needs}, isinstance(discriminator, PiecewiseLinearDiscriminator)
     stays = _LOOKED_INTO in asked or (_DIFFERENTIATED_TWICE in asked and not has_formula)

@@ -59,6 +59,7 @@ class TrainingLoop:
         self.look_every = max(1, trainer.total_steps // LOOKS_PER_RUN)
         self._last_row = (0, 0.0)
         self._compiles = False
+        self._refused = ""
         self._saved_at = time.monotonic()
 
     def resume(self) -> bool:
@@ -161,6 +162,9 @@ class TrainingLoop:
         if self._compiles:  # Only now does the pace tell how long training takes.
             self._compiles = False
             task.show("training", position.step, self.trainer.total_steps)
+        if self.trainer.refused != self._refused:
+            self._refused = self.trainer.refused
+            self.reporter.say(f"Some steps are carried out one by one, more slowly: {self._refused}.")
         images, seconds = self._last_row
         rate = (position.images - images) / max(position.seconds - seconds, 1e-9)
         self._last_row = (position.images, position.seconds)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any, NamedTuple, Protocol, get_args
 
 import torch
@@ -146,6 +146,11 @@ class Trainer:
         self.answered: deque[Asked] = deque()
 
     @property
+    def refused(self) -> str:
+        """Why some steps are not replayed from a recording though they should be, in words; empty where all is well."""
+        return "" if self.graphs is None else self.graphs.refused
+
+    @property
     def total_steps(self) -> int:
         """Batches of the whole recipe."""
         return sum(self.stage_steps)
@@ -180,7 +185,7 @@ class Trainer:
         """From now on steps are recorded, and then replayed; a state must be loaded before."""
         for optimizer in self.optimizers.values():
             make_recordable(optimizer)
-        self.graphs = StepGraphs(recorder)
+        self.graphs = StepGraphs(recorder, self._changed, self.random)
 
     def scored_generator(self) -> Generator:
         """The generator that is sampled and scored: the moving average where the recipe keeps one."""
@@ -219,6 +224,17 @@ class Trainer:
         self.random.set_state(state["random"])
         restore_random_state(state["global_random"])
         self.losses.pending = [(column, value, weight) for column, value, weight in state["pending_losses"]]
+
+    def _changed(self) -> list[Tensor]:
+        """All tensors that steps change, themselves; the moving average follows outside of what is recorded."""
+        modules = [*self.networks.values(), *self._stateful_terms().values()]
+        states = [
+            value for optimizer in self.optimizers.values() for state in optimizer.state.values() for value in state.values()
+        ]
+        return [
+            *(tensor.detach() for module in modules for tensor in chain(module.parameters(), module.buffers())),
+            *(value for value in states if isinstance(value, Tensor)),
+        ]
 
     def _stateful_terms(self) -> dict[str, nn.Module]:
         """Terms that carry something from step to step, by stage, phase and name."""

@@ -20,7 +20,7 @@ from ganzoo.models.base import PiecewiseLinearDiscriminator
 from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
 from ganzoo.session import RunOptions
 from ganzoo.training import compilation
-from ganzoo.training.compilation import WORTH_SECONDS, decide
+from ganzoo.training.compilation import WORTH_SECONDS, WORTH_SECONDS_ON_CUDA, decide
 from ganzoo.training.trainer import Trainer
 from ganzoo.training.translator import GeneratorTranslator
 
@@ -42,11 +42,19 @@ def test_auto_compiles_long_runs_where_that_helps() -> None:
     assert decide("on", CPU, 0.0, against="the moon is full").compiled
 
 
+def test_on_cuda_shorter_runs_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "_possible", lambda device, why: compilation.Compilation(True))
+    assert decide("auto", torch.device("cuda"), 2 * WORTH_SECONDS_ON_CUDA).compiled
+    assert not decide("auto", torch.device("cuda"), WORTH_SECONDS_ON_CUDA / 2).compiled
+    assert not decide("auto", CPU, 2 * WORTH_SECONDS_ON_CUDA).compiled
+
+
 def test_it_is_known_where_compiling_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     for has_amx, reason in ((True, None), (False, "nothing is gained on a processor without AMX")):
         monkeypatch.setattr(devices, "_has_amx", lambda has_amx=has_amx: has_amx)
         assert devices.reason_against_compiling(CPU) == reason
-    assert "not been measured" in str(devices.reason_against_compiling(torch.device("cuda")))
+    assert devices.reason_against_compiling(torch.device("cuda")) is None
+    assert "not been measured" in str(devices.reason_against_compiling(torch.device("mps")))
 
 
 def test_a_resumed_run_goes_on_as_it_was_begun() -> None:
@@ -68,6 +76,25 @@ def test_without_a_compiler_training_goes_on_as_it_is(tmp_path: Path) -> None:
     assert "torch cannot compile here" in said
     assert "no-compiler" in said
     assert said.count("\n") == 1
+
+
+_COMPILED_STEPS = """
+from ganzoo.config import load_recipe
+from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
+recipe = tiny_recipe(load_recipe("stargan"))
+trainer = rehearse(recipe, rendered_faces(smallest_size(recipe)))
+trainer.compile()
+print(sum(1 for _ in trainer.steps()))
+"""
+
+
+def test_what_the_compiler_fails_on_runs_as_it_is_written(tmp_path: Path) -> None:
+    """It has been tried before (`decide`); but it may fail on one network, or for want of memory."""
+    nothing = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", _COMPILED_STEPS], env=os.environ | nothing, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "10\n"), ended.stderr
 
 
 def test_another_choice_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -44,15 +44,18 @@ class Tape(TorchDispatchMode):
 class TapeRecorder:
     """Records on a processor: what recording did to the trainer is undone, for a CUDA graph does nothing meanwhile either."""
 
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
+    def __init__(self, trainer: Trainer, objection: str = "") -> None:
+        self.trainer, self.objection = trainer, objection
         self.tapes: list[Tape] = []
 
-    def warm_up(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+    def carry_out(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
         return work()
 
+    def try_out(self, work: Callable[[], list[Tensor]]) -> tuple[list[Tensor], str]:
+        return work(), self.objection
+
     def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
-        everything = list(_state(self.trainer))
+        everything = self.trainer._changed()
         before = [tensor.clone() for tensor in everything]
         drawn, drawn_globally = self.trainer.random.get_state(), torch.get_rng_state()
         with Tape() as tape:
@@ -68,16 +71,6 @@ class TapeRecorder:
 
 def _tensors(results: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(results) if isinstance(leaf, Tensor)]
-
-
-def _state(trainer: Trainer) -> Iterator[Tensor]:
-    """All tensors that training changes, themselves."""
-    modules = [*trainer.networks.values(), *trainer._stateful_terms().values()]
-    for module in modules:
-        yield from module.parameters()
-        yield from module.buffers()
-    for optimizer in trainer.optimizers.values():
-        yield from _tensors(list(optimizer.state.values()))
 
 
 def _trainer(name: str, steps: int) -> Trainer:
@@ -102,8 +95,8 @@ def test_replayed_steps_give_the_bits_of_steps_in_python(name: str, monkeypatch:
     monkeypatch.setattr(graphs, "WARM_UP", replayed.position.step)
     plain.record_steps(TapeRecorder(plain))
     assert found == _losses(plain)
-    assert all(torch.equal(one, other) for one, other in zip(_state(replayed), _state(plain), strict=True))
-    assert recorder.tapes
+    assert all(torch.equal(one, other) for one, other in zip(replayed._changed(), plain._changed(), strict=True))
+    assert recorder.tapes and not replayed.refused
     assert replayed.position.updates == plain.position.updates
 
 
@@ -116,23 +109,86 @@ def test_a_recording_stands_for_its_kind_of_step_alone() -> None:
     assert both > ahead > 0 and both > answered > 0
 
 
+class Sums:
+    """A recorder that notes what it is asked, of work that adds up a batch; ``adds`` is what Python changes meanwhile."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.adds = 0.0
+
+    def work(self, batch: Batch) -> list[Tensor]:
+        return [batch.images.sum() + self.adds]
+
+    def carry_out(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+        return work()
+
+    def try_out(self, work: Callable[[], list[Tensor]]) -> tuple[list[Tensor], str]:
+        self.done.append("try out")
+        return work(), ""
+
+    def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+        self.done.append("record")
+        frozen, values = self.adds, work()
+
+        def replay() -> None:
+            self.done.append("replay")
+            now, self.adds = self.adds, frozen
+            values[0].copy_(work()[0])
+            self.adds = now
+
+        return replay, values
+
+
+def _steps(sums: Sums) -> StepGraphs:
+    return StepGraphs(sums, list, torch.Generator())
+
+
 def test_steps_warm_up_before_they_are_recorded() -> None:
-    done: list[str] = []
+    sums = Sums()
+    steps = _steps(sums)
+    assert [float(steps.run("sum", sums.work, _batch(value))[0]) for value in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert sums.done == ["try out"] * graphs.WARM_UP + ["record"] + ["replay"] * 3
 
-    class Noting:
-        def warm_up(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
-            done.append("warm up")
-            return work()
 
-        def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
-            done.append("record")
-            values = work()
-            return lambda: values[0].copy_(work()[0]), values  # type: ignore[return-value]
+def test_what_python_changes_between_steps_is_noticed_and_stays_in_python() -> None:
+    sums = Sums()
+    steps = _steps(sums)
+    found = []
+    for value in range(12):
+        sums.adds = 0.0 if value < 8 else 100.0
+        found.append(float(steps.run("sum", sums.work, _batch(value))[0]))
+    # The replays are those of batches 2, 3, 4, ...; the 8th, of batch 9, is held against Python.
+    assert found == [*range(9), 109, 110, 111]
+    assert "changes from step to step outside of tensors" in steps.refused
+    assert sums.done.count("replay") == 8
 
-    steps = StepGraphs(Noting())
-    sums = [float(steps.run("sum", lambda batch: [batch.images.sum()], _batch(value))[0]) for value in range(5)]
-    assert sums == [0.0, 1.0, 2.0, 3.0, 4.0]
-    assert done == ["warm up"] * graphs.WARM_UP + ["record"]
+
+def test_a_term_that_counts_in_python_is_not_replayed_frozen() -> None:
+    trainer = _trainer("stargan-r3", 12)
+    (phases,) = trainer.stages
+    calls: list[float] = []
+
+    def counted(context: Any) -> Tensor:
+        calls.append(1.0)
+        return phases[0].terms[0](context) + len(calls)
+
+    trainer.stages = [[phases[0]._replace(terms=(counted, *phases[0].terms[1:])), *phases[1:]]]  # type: ignore[arg-type]
+    trainer.record_steps(TapeRecorder(trainer))
+    values = _values(trainer.steps(), trainer, phase=0)
+    assert "outside of tensors" in trainer.refused
+    rises = [later - earlier for earlier, later in zip(values[4:], values[5:], strict=False)]
+    assert rises == pytest.approx([1.0] * len(rises), abs=0.5), "every step of Python counts on"
+
+
+def test_what_the_device_cannot_record_is_carried_out_in_python() -> None:
+    trainer, plain = _trainer("stargan", 5), _trainer("stargan", 5)
+    recorder = TapeRecorder(trainer, "my_term.py:7 reads a value back")
+    trainer.record_steps(recorder)
+    for (column, value, _), (name, expected, _) in zip(_losses(trainer), _losses(plain), strict=True):
+        assert column == name
+        assert value == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert not recorder.tapes
+    assert trainer.refused == "my_term.py:7 reads a value back"
 
 
 def _batch(value: float) -> Batch:
@@ -146,5 +202,6 @@ def test_results_of_a_replay_outlast_the_next() -> None:
     assert len(set(values)) == len(values)
 
 
-def _values(steps: Iterable[Any], trainer: Trainer) -> list[float]:
-    return [float(trainer.losses._on_device[-1].values[0]) for _ in steps]
+def _values(steps: Iterable[Any], trainer: Trainer, phase: int = -1) -> list[float]:
+    """The first term of one of a step's two phases, after each step."""
+    return [float(trainer.losses._on_device[-2:][phase].values[0]) for _ in steps]

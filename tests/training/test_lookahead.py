@@ -44,9 +44,7 @@ def lookahead(
         (1, 4, CPU, [1, 1, 1, 1, 1, 1]),
     ],
 )
-def test_it_reaches_to_the_batch_before_an_update(
-    every: int, batch_size: int, device: torch.device, expected: list[int]
-) -> None:
+def test_it_reaches_to_the_batch_before_an_update(every: int, batch_size: int, device: torch.device, expected: list[int]) -> None:
     looking = lookahead("stargan", every, batch_size, device=device, width=4)
     assert [looking.batches(step) for step in range(6)] == expected
 
