@@ -34,13 +34,14 @@ def print_checks(recipe: str, plugins: Sequence[Path] = (), changes: Sequence[st
     GENERATORS.get(settings.generator.name)
     DISCRIMINATORS.get(settings.discriminator.name)
     console = console or Console(highlight=False)
-    passed = True
-    for label, check in _checks(settings):
+    checks, failed = list(_checks(settings)), 0
+    for label, check in checks:
         reason = _reason(check)
-        passed = passed and reason is None
+        failed += reason is not None
         line = Text.assemble(("✓", "green") if reason is None else ("✗", "red"), f" {label}", f": {reason}" if reason else "")
         console.print(line, soft_wrap=True)
-    return passed
+    console.print(f"{failed} of {len(checks)} checks failed." if failed else f"All {len(checks)} checks passed.")
+    return not failed
 
 
 def _checks(settings: Recipe) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -124,8 +124,21 @@ DinoV2Weights = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import ganzoo
+
+        typer.echo(f"ganzoo {ganzoo.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _globals(debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with errors.")] = False) -> None:
+def _globals(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     if debug:
         os.environ["GANZOO_DEBUG"] = "1"
 

@@ -33,6 +33,9 @@ def print_parts(kind: str | None, plugins: Sequence[Path]) -> None:
     console = Console(highlight=False)
     for name in [kind] if kind else [*_REGISTRIES, "recipes"]:
         console.print(f"[bold]{name}[/bold]")
+        if kind == "recipes":
+            _print_recipes(console)
+            continue
         if name == "recipes":
             entries = [(recipe, "") for recipe in catalogue.list_recipes()]
         else:
@@ -40,6 +43,17 @@ def print_parts(kind: str | None, plugins: Sequence[Path]) -> None:
             entries = [(part, registry.origin(part)) for part in registry.names()]
         for part, origin in entries:
             console.print(f"  {part}" + (f"  ({origin})" if origin not in ("", "ganzoo") else ""), markup=False)
+
+
+def _print_recipes(console: Console) -> None:
+    """Each shipped recipe with the beginning of its description."""
+    from ganzoo.config import load_recipe
+
+    names = catalogue.list_recipes()
+    width = max(map(len, names)) + 2
+    for name in names:
+        description = " ".join(load_recipe(name).description.split())
+        console.print(f"  {name:<{width}}{description}", markup=False, no_wrap=True, overflow="ellipsis")
 
 
 def print_recipe(

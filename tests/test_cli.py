@@ -12,6 +12,8 @@ import pytest
 import torch
 from torchvision.io import write_png
 
+import ganzoo
+from ganzoo.catalogue import list_recipes
 from ganzoo.cli import main
 from ganzoo.config import load_recipe
 
@@ -87,6 +89,19 @@ def test_list_shows_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke("list") == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("stargan", "patch_classifier", "gradient_penalty", "synth4", "l1_cycle", "dcgan-rec"))
+
+
+def test_list_of_recipes_says_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("list", "recipes") == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list_recipes()
+    described = dict(line.split(maxsplit=1) for line in lines)
+    assert described["stargan"].startswith("StarGAN (arXiv 1711.09020)")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("--version") == 0
+    assert capsys.readouterr().out == f"ganzoo {ganzoo.__version__}\n"
 
 
 def test_show_gives_the_recipe_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -273,8 +273,9 @@ def printed(recipe: str) -> tuple[bool, list[str]]:
 
 def test_every_check_is_printed_with_a_tick(register: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     passed, lines = printed(recipe_file(tmp_path, register(Sound)))
-    assert passed and len(lines) == 2 * len(NETWORK_CHECKS) + len(RECIPE_CHECKS)
-    assert all(line.startswith("✓ ") for line in lines)
+    number = 2 * len(NETWORK_CHECKS) + len(RECIPE_CHECKS)
+    assert passed and lines[-1] == f"All {number} checks passed."
+    assert [line[:2] for line in lines[:-1]] == ["✓ "] * number
     assert "\x1b" not in capsys.readouterr().out
 
 
@@ -282,6 +283,8 @@ def test_a_failed_check_is_printed_with_its_reason(register: Any, tmp_path: Path
     passed, lines = printed(recipe_file(tmp_path, register(IgnoresCondition)))
     assert not passed
     assert any(line.startswith("✗ generator IgnoresCondition: condition: ") and "ignores its condition" in line for line in lines)
+    failed = sum(line.startswith("✗") for line in lines)
+    assert lines[-1] == f"{failed} of {len(lines) - 1} checks failed."
 
 
 def test_a_network_is_checked_in_another_recipe(register: Any) -> None:

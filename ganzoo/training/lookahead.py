@@ -12,9 +12,9 @@ from itertools import takewhile
 
 import torch
 
-from ganzoo.config import Phase
 from ganzoo.models.base import Generator
 from ganzoo.training.context import depends_on_asked_alone
+from ganzoo.training.phases import ReadyPhase
 
 _IMAGES_ON_CPU, _IMAGES_ELSEWHERE = 16, 64
 """Images in a pass: a processor's caches hold no more at 48 px and 64 channels; a GPU wants fewer and larger pieces of work."""
@@ -25,16 +25,14 @@ class Lookahead:
 
     Args:
         phases: Of the stage.
-        wanted: Whether the discriminator is shown fakes on every batch.
         generator: As it is trained.
         batch_size: Images per batch.
         device: Where they are made.
     """
 
-    def __init__(
-        self, phases: Sequence[Phase], wanted: bool, generator: Generator, batch_size: int, device: torch.device
-    ) -> None:
-        self._updates = [phase.every for phase in phases if "generator" in phase.networks]
+    def __init__(self, phases: Sequence[ReadyPhase], generator: Generator, batch_size: int, device: torch.device) -> None:
+        self._updates = [phase.settings.every for phase in phases if "generator" in phase.settings.networks]
+        wanted = any(phase.always_shows_fakes for phase in phases)
         # One image may not depend on the others, nor a pass on the passes before (statistics, power iterations).
         alone = not generator.spec.couples_batch and next(generator.buffers(), None) is None
         images = _IMAGES_ON_CPU if device.type == "cpu" else _IMAGES_ELSEWHERE

@@ -27,7 +27,8 @@ from torch.utils.flop_counter import flop_registry
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import methods_of
-from ganzoo.training.trainer import ReadyPhase, Trainer
+from ganzoo.training.phases import ReadyPhase
+from ganzoo.training.trainer import Trainer
 
 OUTSIDE = "outside phases"
 """Batches, targets, fakes of several batches at once, moving average and bookkeeping."""

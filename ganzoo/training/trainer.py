@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import chain, count, islice
-from typing import Any, NamedTuple, Protocol, get_args
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from ganzoo.config import Phase, Recipe, Stage
+from ganzoo.config import Recipe, Stage
 from ganzoo.data.base import Dataset
 from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
 from ganzoo.data.resident import Batch, Batches, make_batches
 from ganzoo.errors import GanzooError
-from ganzoo.losses.base import Generated, LossTerm
-from ganzoo.losses.frozen import UsesFaceNetwork
 from ganzoo.models.base import Discriminator, Generator
-from ganzoo.registry import LOSSES
 from ganzoo.training.compilation import compile_networks
 from ganzoo.training.context import Asked, StepContext, share
 from ganzoo.training.face_network import InstanceNetwork, face_network
 from ganzoo.training.graphs import CudaGraphs, Parts, Recorder, StepGraphs
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.lookahead import Lookahead
-from ganzoo.training.optim import create_optimizers, make_recordable, moving_average, set_learning_rate, trained_parameters
+from ganzoo.training.optim import create_optimizers, make_recordable, moving_average, set_learning_rate
+from ganzoo.training.phases import ReadyPhase, images_with_graph, ready_phase
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
-
-GENERATED = frozenset(get_args(Generated)) - {"fake_again"}
 
 
 class BatchesFactory(Protocol):
@@ -62,36 +58,6 @@ class Position:
     epochs: float = 0.0
     updates: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-class Weights:
-    """Weights of a phase's terms, on the device; copied there only when they change."""
-
-    def __init__(self, count: int, device: torch.device) -> None:
-        self.on_device = torch.zeros(count, device=device)
-        self._now: tuple[float, ...] = ()
-
-    def set(self, values: Iterable[float]) -> tuple[float, ...]:
-        """Takes new values, and gives them back."""
-        wanted = tuple(values)
-        if wanted != self._now:
-            for place, value in zip(self.on_device, wanted, strict=True):
-                place.fill_(value)  # A copy from the host would wait for the device.
-            self._now = wanted
-        return wanted
-
-
-class ReadyPhase(NamedTuple):
-    """A phase with its terms built and its parameters found."""
-
-    settings: Phase
-    label: str
-    names: tuple[str, ...]
-    terms: tuple[LossTerm, ...]
-    weights: Weights
-    parameters: list[nn.Parameter]
-    generated: frozenset[str]
-    needs: frozenset[str]
 
 
 class Trainer:
@@ -133,15 +99,18 @@ class Trainer:
         self.training_faces = training_faces
         self.graphs: StepGraphs | None = None
         self.is_compiled = False
-        self.stages = [self._ready(stage) for stage in recipe.stages]
+        self.stages = [
+            [ready_phase(phase, self.networks, fabric.device, lambda: self._face_network) for phase in stage.phases]
+            for stage in recipe.stages
+        ]
         self.batches = [make_batches(stage.batch_size) for stage in recipe.stages]
         self.stage_steps = [
             stage.steps(batches.steps_per_epoch, batches.batch_size)
             for stage, batches in zip(recipe.stages, self.batches, strict=True)
         ]
         self.lookaheads = [
-            Lookahead(stage.phases, any(map(_shows_fakes, phases)), generator, batches.batch_size, fabric.device)
-            for stage, phases, batches in zip(recipe.stages, self.stages, self.batches, strict=True)
+            Lookahead(phases, generator, batches.batch_size, fabric.device)
+            for phases, batches in zip(self.stages, self.batches, strict=True)
         ]
         self.answered: deque[Asked] = deque()
 
@@ -325,7 +294,7 @@ class Trainer:
         It depends on nothing but tensors, so that it may be recorded and replayed.
         """
         context = self._context(batch if isinstance(batch, Asked) else self._ask(batch))
-        return [self._phase_step(phase, context, _images_with_graph(due[index:])) for index, phase in enumerate(due)]
+        return [self._phase_step(phase, context, images_with_graph(due[index:])) for index, phase in enumerate(due)]
 
     def _answers(self, number: int, together: Batch) -> Asked:
         """Asks for expressions in each of several batches, and makes the fakes of all in one pass."""
@@ -371,22 +340,6 @@ class Trainer:
         context.updated(phase.settings.networks)
         return values.detach()
 
-    def _ready(self, stage: Stage) -> list[ReadyPhase]:
-        return [self._ready_phase(phase) for phase in stage.phases]
-
-    def _ready_phase(self, phase: Phase) -> ReadyPhase:
-        terms = tuple(LOSSES.get(settings.loss_term or name)(**settings.arguments) for name, settings in phase.terms.items())
-        for term in terms:
-            if isinstance(term, UsesFaceNetwork) and term.face_network is None:
-                term.face_network = self._face_network
-            if isinstance(term, nn.Module):
-                term.to(self.fabric.device)
-        needs = frozenset[str]().union(*(term.needs(phase.side) for term in terms))
-        parameters = [parameter for part in phase.update for parameter in trained_parameters(self.networks, part)]
-        label = "+".join(phase.update) + ("" if phase.style == "noise" else f"-{phase.style}")
-        weights = Weights(len(terms), self.fabric.device)
-        return ReadyPhase(phase, label, tuple(phase.terms), terms, weights, parameters, needs & GENERATED, needs)
-
     @cached_property
     def _face_network(self) -> InstanceNetwork:
         """The frozen network of the training faces, for terms that bring none."""
@@ -422,14 +375,3 @@ def _scalar(name: str, value: Any) -> Tensor:
         what = f"values of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise GanzooError(f"The term '{name}' gives {what}; a loss is one number, a tensor without dimensions.")
     return value.float()
-
-
-def _shows_fakes(phase: ReadyPhase) -> bool:
-    """Whether a phase shows G(x, target) to the discriminator on every batch."""
-    return phase.settings.side == "discriminator" and phase.settings.every == 1 and "fake" in phase.generated
-
-
-def _images_with_graph(phases: Sequence[ReadyPhase]) -> frozenset[str]:
-    """Generated images that one of the phases sends gradients through."""
-    images = frozenset[str]().union(*(phase.generated for phase in phases if phase.settings.side == "generator"))
-    return images | {"fake"} if "cycle" in images else images

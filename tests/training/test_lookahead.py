@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from ganzoo.config import load_recipe
+from ganzoo.config import Phase, load_recipe
 from ganzoo.models.base import create_generator
-from ganzoo.overrides import resolve_recipe
 from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
 from ganzoo.training.checkpoint import load_checkpoint, save_checkpoint
 from ganzoo.training.context import Asked
 from ganzoo.training.lookahead import Lookahead
+from ganzoo.training.phases import ready_phase
 from ganzoo.training.trainer import Trainer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -24,11 +25,19 @@ LOOKING_AHEAD = ("stargan", "ganimation", "ganimation-onehot", "usgan", "ccycleg
 
 
 def lookahead(
-    generator: str, every: int, batch_size: int, wanted: bool = True, device: torch.device = CPU, **arguments: Any
+    generator: str, every: int, batch_size: int, device: torch.device = CPU, terms: tuple[str, ...] = ("adversarial",)
 ) -> Lookahead:
-    phases = resolve_recipe("stargan", changes=[f"every={every}"]).stages[0].phases
-    network = create_generator(generator, image_channels=1, image_size_px=32, num_classes=4, **arguments)
-    return Lookahead(phases, wanted, network, batch_size, device)
+    network = create_generator(generator, image_channels=1, image_size_px=32, num_classes=4, width=4)
+    networks = {"generator": network, "discriminator": nn.Linear(1, 1)}
+    phases = [
+        Phase.model_validate({"update": "discriminator", "terms": dict.fromkeys(terms)}),
+        Phase.model_validate({"update": "generator", "every": every, "terms": {"adversarial": None}}),
+    ]
+    return Lookahead([ready_phase(phase, networks, CPU, _no_network) for phase in phases], network, batch_size, device)
+
+
+def _no_network() -> Any:
+    raise AssertionError("no term describes faces")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +54,7 @@ def lookahead(
     ],
 )
 def test_it_reaches_to_the_batch_before_an_update(every: int, batch_size: int, device: torch.device, expected: list[int]) -> None:
-    looking = lookahead("stargan", every, batch_size, device=device, width=4)
+    looking = lookahead("stargan", every, batch_size, device=device)
     assert [looking.batches(step) for step in range(6)] == expected
 
 
@@ -58,9 +67,9 @@ def test_it_reaches_to_the_batch_before_an_update(every: int, batch_size: int, d
     ],
 )
 def test_it_leaves_alone_what_another_batch_could_change(generator: str, why: str) -> None:
-    assert lookahead("stargan", 5, 4, width=4).batches(0) == 4
-    assert lookahead(generator, 5, 4, width=4).batches(0) == 1, why
-    assert lookahead("stargan", 5, 4, width=4, wanted=False).batches(0) == 1, "nobody looks at fakes"
+    assert lookahead("stargan", 5, 4).batches(0) == 4
+    assert lookahead(generator, 5, 4).batches(0) == 1, why
+    assert lookahead("stargan", 5, 4, terms=("classification",)).batches(0) == 1, "nobody looks at fakes"
 
 
 def tiny(name: str, steps: int = 4) -> Trainer:
