@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from ganzoo.errors import DivergedError
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.models.cost import count_parameters
 from ganzoo.reporting import Reporter, duration
-from ganzoo.training.trainer import Trainer, create_trainer
+from ganzoo.training.trainer import Position, Trainer, create_trainer
 
 LONG_SECONDS = 3 * 3600.0
 """From here on the header names the ways to a shorter run."""
@@ -71,18 +72,24 @@ def print_advice(reporter: Reporter, estimate_seconds: float, max_minutes: float
 def seconds_per_step(
     recipe: Recipe, dataset: Dataset, fabric: Fabric, make_networks: Callable[[], tuple[Generator, Discriminator]]
 ) -> float:
-    """Times one cycle of the first stage on networks that are thrown away; the run's random numbers stay as they are."""
+    """Times the second cycle of the first stage on networks that are thrown away; the run's random numbers stay as they are."""
     cycle = max(phase.every for phase in recipe.stages[0].phases)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         generator, discriminator = make_networks()
         trial = create_trainer(recipe.at_full_work(), generator, discriminator, dataset, fabric, seed=0)
         steps = trial.steps()
-        next(steps)
-        began = time.perf_counter()
-        done = sum(1 for _ in zip(range(cycle), steps, strict=False))
-        with suppress(DivergedError):  # The run itself will say so, with its step.
-            trial.losses.fetch()  # Waits for the device.
-        return (time.perf_counter() - began) / max(done, 1)
+        # The first cycle also loads and chooses what the library computes with; a stage may be no longer than that.
+        first, second = (_timed(trial, islice(steps, cycle)) for _ in range(2))
+        return second or first
+
+
+def _timed(trial: Trainer, steps: Iterator[Position]) -> float:
+    """Mean seconds of some steps, 0 if there are none."""
+    began = time.perf_counter()
+    done = sum(1 for _ in steps)
+    with suppress(DivergedError):  # The run itself will say so, with its step.
+        trial.settle()
+    return (time.perf_counter() - began) / done if done else 0.0
 
 
 def _deterministic() -> str:

@@ -211,7 +211,6 @@ class RunSession:
                 self._score(before)
             return self._result()
         seed_everything(self.config.seed)
-        reset_peak_memory(self.fabric.device)
         loop = self._prepare()
         resumed = not self._anew and loop.resume()
         if loop.trainer.position.step > loop.trainer.total_steps:
@@ -239,6 +238,7 @@ class RunSession:
             _empty(self.folder.path)
         write_yaml(self.folder.config, self.config)
         write_json(self.folder.info, info)
+        reset_peak_memory(self.fabric.device)  # Only now: what timed the steps beforehand is not the run's.
         return self._train(loop, info)
 
     def _is_longer(self) -> bool:

@@ -43,7 +43,8 @@ class NetworkSpec:
         size_multiple_px: Image sizes must be multiples of this.
         min_size_px: Smallest image size.
         couples_batch: Whether an output depends on the other samples of the batch (batch norm, minibatch statistics);
-            gradient penalties are refused on such a discriminator.
+            gradient penalties are refused on such a discriminator. Of any other network several batches may be asked in one
+            pass.
         tiny: Arguments that make it small, for tests.
         no_gradient: Parameters (patterns such as ``*.bias``) that no gradient need reach, such as a bias before a norm, which
             takes it away again; the model says why. The conformance checks excuse them.

@@ -74,8 +74,10 @@ def _possible(device: torch.device, why: str) -> Compilation:
     try:
         torch.compile(torch.sin, dynamic=False)(torch.ones(8, device=device))
     except Exception as error:
-        other = f"; {_OTHER_BITS}" if why else ""
-        return Compilation(False, f"no: torch cannot compile here ({_essence(error)}){other}")
+        reason = f"torch cannot compile here ({_essence(error)})"
+        if device.type == "cuda":  # Recordings need no compiler.
+            return Compilation(True, f"steps are recorded, but {reason}")
+        return Compilation(False, f"no: {reason}{f'; {_OTHER_BITS}' if why else ''}")
     return Compilation(True, f"yes{', ' if why else ''}{why}: the first steps wait a minute or two for the compiler")
 
 

@@ -7,6 +7,7 @@ decides inside a step is frozen: what changes from step to step must stand in a 
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -182,20 +183,40 @@ class CudaGraphs:
 
     def record(self, work: Callable[[], Parts]) -> tuple[Callable[[], None], Parts]:
         """Records work without doing it."""
-        graph = torch.cuda.CUDAGraph()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         with suppress(AttributeError), warnings.catch_warnings(action="ignore"):
             graph.register_generator_state(self._random)  # Later versions of torch see for themselves, and warn.
         try:
             # Threads that load batches go on with their copies meanwhile.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with _nothing_collected(), torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 values = work()
         except RuntimeError as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            torch.cuda.set_stream(before)
             raise GanzooError(
-                f"A step cannot be recorded ({reason}): a network or term reads values back, or makes tensors on the host. "
-                "--compile off trains without recording."
+                f"A step cannot be recorded ({_first_cause(error)}): a network or term waits for the device, or makes tensors on "
+                "the host. --compile off trains without recording."
             ) from error
         return graph.replay, values
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """No graph of an earlier trainer may be let go while another one is recorded."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _first_cause(error: BaseException) -> str:
+    """What went wrong first, on one line: that a recording failed is only its consequence."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager

@@ -136,6 +136,7 @@ class TrainingLoop:
             else:
                 task.update(position.step)
             if position.step % self.picture_every == 0 or position.step == total:
+                self.trainer.settle()
                 self.samples.save(self.translator, position.images)
             if self.selection is not None and (position.step % self.look_every == 0 or position.step == total):
                 self._look(self.selection)
@@ -151,6 +152,7 @@ class TrainingLoop:
 
     def _look(self, selection: Selection) -> None:
         """Lets the selection look at the generator; what was trained is kept where that fails."""
+        self.trainer.settle()
         try:
             selection.look(self.trainer.scored_generator(), self.trainer.position.step, self.trainer.position.images)
         except GanzooError:
@@ -158,7 +160,7 @@ class TrainingLoop:
             raise
 
     def _log(self, position: Position, task: Task) -> None:
-        self.trainer.losses.fetch()
+        self.trainer.settle()
         if self._compiles:  # Only now does the pace tell how long training takes.
             self._compiles = False
             task.show("training", position.step, self.trainer.total_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ganzoo.config import Optimizer, Recipe
 from ganzoo.errors import GanzooError, did_you_mean
-
-_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def trained_parameters(networks: Mapping[str, nn.Module], part: str) -> list[nn.Parameter]:
@@ -69,18 +68,42 @@ def make_recordable(optimizer: torch.optim.Optimizer) -> None:
         device = group["params"][0].device
         group["lr"] = torch.tensor(float(group["lr"]), device=device)
         group["capturable"] = device.type == "cuda"
+    # Some steps are carried out in Python all the same, which torch would warn of.
+    optimizer._warned_capturable_if_run_uncaptured = True
 
 
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Goes on from a state, whether its steps were recorded or not; :func:`make_recordable` may follow."""
+    optimizer.load_state_dict(state)
+    for group in optimizer.param_groups:
+        group["lr"], group["capturable"] = float(group["lr"]), False
+
+
+class MovingAverage(AveragedModel):
     """An exponential moving average of parameters and buffers: ``average = d * average + (1 - d) * new``.
 
     After n updates ``d = min(decay, (1 + n) / (10 + n))`` (TensorFlow's and timm's warm-up), so that a short run forgets the
     first weights too; 0.999 is reached after 9,000 updates.
+
+    Args:
+        network: Averaged.
+        decay: d in the long run.
     """
 
-    def blend(averages: _Tensors, current: _Tensors, _: Tensor | int) -> None:
-        count = int(average.n_averaged)  # on the host; what is handed over lies on the device, which would be waited for
-        get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, current, count)
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__(network, use_buffers=True)
+        self.decay = decay
 
-    average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
-    return average
+    def update_parameters(self, model: nn.Module) -> None:
+        """Takes in the network as it is now; unlike torch's own never waits for the device, as the count stays on the host."""
+        count = int(self.n_averaged)
+        mine, theirs = ([*network.parameters(), *network.buffers()] for network in (self.module, model))
+        pairs = [(average.detach(), now.detach()) for average, now in zip(mine, theirs, strict=True)]
+        blended = [pair for pair in pairs if count and pair[0].is_floating_point()]
+        if blended:
+            averages, current = zip(*blended, strict=True)
+            get_ema_multi_avg_fn(min(self.decay, (1 + count) / (10 + count)))(averages, current, count)
+        for average, now in pairs:
+            if not count or not average.is_floating_point():
+                average.copy_(now)
+        self.n_averaged += 1

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import chain, count, islice
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ from ganzoo.training.face_network import InstanceNetwork, face_network
 from ganzoo.training.graphs import CudaGraphs, Parts, Recorder, StepGraphs
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.lookahead import Lookahead
-from ganzoo.training.optim import create_optimizers, make_recordable, moving_average, set_learning_rate
+from ganzoo.training.optim import MovingAverage, create_optimizers, load_optimizer, make_recordable, set_learning_rate
 from ganzoo.training.phases import ReadyPhase, images_with_graph, ready_phase
 from ganzoo.training.seeding import derived_seed, random_state, restore_random_state
 
@@ -87,11 +87,11 @@ class Trainer:
         action_units: ActionUnits | None = None,
         training_faces: Tensor | None = None,
     ) -> None:
-        self.recipe, self.fabric, self.num_classes = recipe, fabric, num_classes
+        self.recipe, self.fabric, self.num_classes, self.seed = recipe, fabric, num_classes, seed
         self.generator, self.discriminator, self.action_units = generator, discriminator, action_units
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.optimizers = create_optimizers(recipe, self.networks)
-        self.average = moving_average(generator, recipe.ema) if recipe.ema else None
+        self.average = MovingAverage(generator, recipe.ema) if recipe.ema else None
         self.sample_targets = TARGET_SAMPLERS[recipe.targets]
         self.random = torch.Generator(fabric.device).manual_seed(derived_seed(seed, "training"))
         self.losses = LossBuffer()
@@ -164,9 +164,19 @@ class Trainer:
         assert isinstance(averaged, Generator)
         return averaged
 
+    def settle(self) -> None:
+        """Waits until all steps are done, and fetches their losses; the wait is part of their time.
+
+        Raises:
+            DivergedError: A loss is not finite.
+        """
+        began = time.perf_counter()
+        self.losses.fetch()
+        self.position.seconds += time.perf_counter() - began
+
     def state(self) -> dict[str, Any]:
         """Everything that has a state, as tensors and plain values."""
-        self.losses.fetch()
+        self.settle()
         return {
             "position": asdict(self.position),
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
@@ -174,23 +184,27 @@ class Trainer:
             "average": self.average.state_dict() if self.average else None,
             "terms": {name: term.state_dict() for name, term in self._stateful_terms().items()},
             "answered": [asked._asdict() for asked in self.answered],
+            "device": self.fabric.device.type,
             "random": self.random.get_state(),
             "global_random": random_state(),
             "pending_losses": [list(entry) for entry in self.losses.pending],
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continues from a state of :meth:`state`, to the bit."""
+        """Continues from a state of :meth:`state`; to the bit on a device of the same kind."""
         self.position = Position(**state["position"])
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            load_optimizer(optimizer, state["optimizers"][name])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self._load_terms(state.get("terms", {}))
         self.answered = deque(Asked(**self.fabric.to_device(asked)) for asked in state.get("answered", []))
-        self.random.set_state(state["random"])
+        if state.get("device", self.fabric.device.type) == self.fabric.device.type:
+            self.random.set_state(state["random"])
+        else:  # Another kind of device has another kind of generator.
+            self.random.manual_seed(derived_seed(self.seed, f"training from step {self.position.step}"))
         restore_random_state(state["global_random"])
         self.losses.pending = [(column, value, weight) for column, value, weight in state["pending_losses"]]
 
@@ -354,13 +368,17 @@ def create_trainer(
     """A trainer of these networks, moved to the device, on a dataset's training part."""
     device = fabric.device
     works_in_units = generator.spec.uses_action_units or discriminator.spec.uses_action_units
+    order = derived_seed(seed, "batches")
+
+    @cache  # Stages of one batch size share the images on the device.
+    def batches(batch_size: int) -> Batches:
+        return make_batches(dataset.train, device=device, batch_size=batch_size, seed=order, flip=recipe.flip)
+
     return Trainer(
         recipe,
         generator.to(device),
         discriminator.to(device),
-        lambda batch_size: make_batches(
-            dataset.train, device=device, batch_size=batch_size, seed=derived_seed(seed, "batches"), flip=recipe.flip
-        ),
+        batches,
         dataset.num_classes,
         fabric,
         seed,

@@ -49,6 +49,16 @@ def test_on_cuda_shorter_runs_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert not decide("auto", CPU, 2 * WORTH_SECONDS_ON_CUDA).compiled
 
 
+def test_cuda_records_steps_without_a_compiler_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object, **named: object) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    on_cuda = decide("on", torch.device("cuda"), 0.0)
+    assert on_cuda == (True, "steps are recorded, but torch cannot compile here (RuntimeError: no compiler)")
+    assert decide("on", CPU, 0.0) == (False, "no: torch cannot compile here (RuntimeError: no compiler)")
+
+
 def test_it_is_known_where_compiling_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     for has_amx, reason in ((True, None), (False, "nothing is gained on a processor without AMX")):
         monkeypatch.setattr(devices, "_has_amx", lambda has_amx=has_amx: has_amx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from ganzoo.config import Recipe, parse_recipe
+from ganzoo.config import Recipe, load_recipe, parse_recipe
 from ganzoo.data.base import Split
 from ganzoo.data.resident import make_batches
 from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.models.base import create_discriminator, create_generator
 from ganzoo.overrides import resolve_recipe
+from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
 from ganzoo.training.checkpoint import load_checkpoint, save_checkpoint
+from ganzoo.training.optim import make_recordable
 from ganzoo.training.trainer import Trainer
 
 FACTS = {"image_channels": 1, "image_size_px": 32, "num_classes": 3}
@@ -220,6 +223,36 @@ def test_continues_to_the_same_bits(stop: int) -> None:
     assert whole.losses.pending == second.losses.pending
 
 
+def test_goes_on_from_a_state_of_another_kind_of_device() -> None:
+    first, second = trainer(recipe()), trainer(recipe())
+    next(first.steps())
+    state = {**deepcopy(first.state()), "device": "cuda", "random": torch.zeros(16, dtype=torch.uint8)}
+    state["global_random"]["cuda"] = [torch.zeros(16, dtype=torch.uint8)]
+    second.load_state(state)
+    list(second.steps())
+    assert second.position.step == second.total_steps
+
+
+def test_goes_on_in_python_from_a_state_of_recorded_steps() -> None:
+    first, second = trainer(recipe()), trainer(recipe())
+    for optimizer in first.optimizers.values():
+        make_recordable(optimizer)
+    next(first.steps())
+    second.load_state(deepcopy(first.state()))
+    for optimizer in second.optimizers.values():
+        assert [(type(group["lr"]), group["capturable"]) for group in optimizer.param_groups] == [(float, False)]
+    list(second.steps())
+
+
+def test_waiting_for_the_device_is_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = trainer(recipe())
+    next(training.steps())
+    before = training.position.seconds
+    monkeypatch.setattr(training.losses, "fetch", lambda: time.sleep(0.1))
+    training.settle()
+    assert training.position.seconds >= before + 0.1
+
+
 LECAM_PHASE = {"update": "discriminator", "terms": {"adversarial": {"loss": "rpgan"}, "lecam": {"decay": 0.9}}}
 
 
@@ -286,3 +319,10 @@ def test_dropout_and_spectral_norm_continue_to_the_same_bits(name: str) -> None:
     for network in ("generator", "discriminator"):
         expected, resumed = whole.networks[network].state_dict(), second.networks[network].state_dict()
         assert all(torch.equal(tensor, resumed[key]) for key, tensor in expected.items())
+
+
+def test_stages_of_one_batch_size_share_the_images() -> None:
+    settings = tiny_recipe(load_recipe("exprgan"))
+    training = rehearse(settings, rendered_faces(smallest_size(settings)))
+    assert len(training.batches) == 3
+    assert all(batches is training.batches[0] for batches in training.batches)
