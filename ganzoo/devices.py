@@ -110,11 +110,22 @@ def _has_fast_avx512_bf16() -> bool:
     return bool(can.get("avx512_bf16")) and str(can.get("cpu_name", "")).startswith("AMD")
 
 
-def reason_against_compiling(device: torch.device) -> str | None:
-    """Why compiled training is no faster on a device, or not known to be; None on CUDA and on processors with AMX."""
+def reason_against_compiling(device: torch.device, has_plugins: bool = False) -> str | None:
+    """Why training is better not compiled unless asked for: no gain, or none known, or parts that nobody has tried it with.
+
+    Args:
+        device: Where it trains. Processors with AMX gain by it, and CUDA, where steps are recorded too.
+        has_plugins: Whether a network or term is somebody else's: a recording freezes what Python counts in it.
+    """
     if device.type == "cpu":
         return None if _has_amx() else "nothing is gained on a processor without AMX"
-    return None if device.type == "cuda" else "its gain has not been measured on this kind of device; --compile on tries it"
+    if device.type != "cuda":
+        return "its gain has not been measured on this kind of device; --compile on tries it"
+    return (
+        "recorded steps freeze what Python counts in parts of plugins; --compile on if yours count nothing"
+        if has_plugins
+        else None
+    )
 
 
 def reset_peak_memory(device: torch.device) -> None:

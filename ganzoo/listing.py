@@ -52,7 +52,10 @@ def _print_recipes(console: Console) -> None:
     names = catalogue.list_recipes()
     width = max(map(len, names)) + 2
     for name in names:
-        description = " ".join(load_recipe(name).description.split())
+        try:
+            description = " ".join(load_recipe(name).description.split())
+        except GanzooError as error:  # Of a package that is installed beside ganzoo.
+            description = f"broken: {error}"
         console.print(f"  {name:<{width}}{description}", markup=False, no_wrap=True, overflow="ellipsis")
 
 

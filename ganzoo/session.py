@@ -261,7 +261,8 @@ class RunSession:
 
     def _compile(self, loop: TrainingLoop, seconds: float, before: RunInfo | None) -> Compilation:
         device, as_before = self.fabric.device, before.environment.compiled if before else None
-        compilation = decide(self.options.compile, device, seconds, reason_against_compiling(device), as_before)
+        against = reason_against_compiling(device, has_plugins=bool(self.plugin_hashes))
+        compilation = decide(self.options.compile, device, seconds, against, as_before)
         if compilation.compiled:
             loop.trainer.compile()
         return compilation

@@ -15,7 +15,8 @@ from torchvision.io import write_png
 import ganzoo
 from ganzoo.catalogue import list_recipes
 from ganzoo.cli import main
-from ganzoo.config import load_recipe
+from ganzoo.config import Recipe, load_recipe
+from ganzoo.errors import GanzooError
 
 
 def invoke(*arguments: str) -> int:
@@ -97,6 +98,18 @@ def test_list_of_recipes_says_what_they_are(capsys: pytest.CaptureFixture[str]) 
     assert [line.split()[0] for line in lines] == list_recipes()
     described = dict(line.split(maxsplit=1) for line in lines)
     assert described["stargan"].startswith("StarGAN (arXiv 1711.09020)")
+
+
+def test_list_of_recipes_survives_a_broken_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Recipe:
+        if name == "attgan":
+            raise GanzooError("attgan.yaml: generator: field required")
+        return load_recipe(name)
+
+    monkeypatch.setattr("ganzoo.config.load_recipe", broken)
+    assert invoke("list", "recipes") == 0
+    shown = capsys.readouterr().out
+    assert "broken: attgan.yaml: generator: field required" in shown and "usgan-asc" in shown
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

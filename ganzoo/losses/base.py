@@ -144,7 +144,7 @@ class LossTerm(Protocol):
     """A callable that returns one scalar; it never steps, detaches or zeroes anything.
 
     What changes from step to step stands in a tensor, and nothing is read back from the device: steps may be recorded and
-    replayed.
+    replayed, and what Python counts, draws or keeps is then frozen.
     Registered classes (or functions that return a term) are called with the recipe's keyword arguments. A term that carries
     something from step to step is an ``nn.Module`` with it in buffers: the trainer moves it to the device and saves it.
 

@@ -26,13 +26,13 @@ class Lookahead:
     Args:
         phases: Of the stage.
         generator: As it is trained.
-        batch_size: Images per batch.
+        batch_size: Fakes per batch.
         device: Where they are made.
     """
 
     def __init__(self, phases: Sequence[ReadyPhase], generator: Generator, batch_size: int, device: torch.device) -> None:
         self._updates = [phase.settings.every for phase in phases if "generator" in phase.settings.networks]
-        wanted = any(phase.always_shows_fakes for phase in phases)
+        wanted = bool(self._updates) and any(phase.always_shows_fakes for phase in phases)
         # One image may not depend on the others, nor a pass on the passes before (statistics, power iterations).
         alone = not generator.spec.couples_batch and next(generator.buffers(), None) is None
         images = _IMAGES_ON_CPU if device.type == "cpu" else _IMAGES_ELSEWHERE

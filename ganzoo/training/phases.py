@@ -64,7 +64,8 @@ class ReadyPhase(NamedTuple):
     @property
     def always_shows_fakes(self) -> bool:
         """Whether it shows G(x, target) to the discriminator on every batch."""
-        return self.settings.side == "discriminator" and self.settings.every == 1 and "fake" in self.needs
+        settings = self.settings
+        return settings.side == "discriminator" and settings.every == 1 and settings.start == 0 and "fake" in self.needs
 
 
 def ready_phase(

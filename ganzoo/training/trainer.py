@@ -23,7 +23,7 @@ from ganzoo.models.base import Discriminator, Generator
 from ganzoo.training.compilation import compile_networks
 from ganzoo.training.context import Asked, StepContext, share
 from ganzoo.training.face_network import InstanceNetwork, face_network
-from ganzoo.training.graphs import CudaGraphs, Parts, Recorder, StepGraphs
+from ganzoo.training.graphs import CudaGraphs, Parts, Recorder, StepGraphs, attributes_of
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.lookahead import Lookahead
 from ganzoo.training.optim import MovingAverage, create_optimizers, load_optimizer, make_recordable, set_learning_rate
@@ -109,7 +109,7 @@ class Trainer:
             for stage, batches in zip(recipe.stages, self.batches, strict=True)
         ]
         self.lookaheads = [
-            Lookahead(phases, generator, batches.batch_size, fabric.device)
+            Lookahead(phases, generator, batches.batch_size * self._targets_per_face(), fabric.device)
             for phases, batches in zip(self.stages, self.batches, strict=True)
         ]
         self.answered: deque[Asked] = deque()
@@ -154,7 +154,7 @@ class Trainer:
         """From now on steps are recorded, and then replayed; a state must be loaded before."""
         for optimizer in self.optimizers.values():
             make_recordable(optimizer)
-        self.graphs = StepGraphs(recorder, self._changed, self.random)
+        self.graphs = StepGraphs(recorder, self)
 
     def scored_generator(self) -> Generator:
         """The generator that is sampled and scored: the moving average where the recipe keeps one."""
@@ -208,16 +208,28 @@ class Trainer:
         restore_random_state(state["global_random"])
         self.losses.pending = [(column, value, weight) for column, value, weight in state["pending_losses"]]
 
-    def _changed(self) -> list[Tensor]:
-        """All tensors that steps change, themselves; the moving average follows outside of what is recorded."""
-        modules = [*self.networks.values(), *self._stateful_terms().values()]
-        states = [
-            value for optimizer in self.optimizers.values() for state in optimizer.state.values() for value in state.values()
-        ]
-        return [
-            *(tensor.detach() for module in modules for tensor in chain(module.parameters(), module.buffers())),
-            *(value for value in states if isinstance(value, Tensor)),
-        ]
+    def changed(self) -> dict[str, list[Tensor]]:
+        """See :class:`ganzoo.training.graphs.Trained`; the moving average follows outside of what is recorded."""
+        groups: dict[str, list[Tensor]] = {}
+        for name, module in (self.networks | self._stateful_terms()).items():
+            groups[f"parameters of {name}"] = [parameter.detach() for parameter in module.parameters()]
+            groups[f"buffers of {name}"] = list(module.buffers())
+        for name, optimizer in self.optimizers.items():
+            for state in optimizer.state.values():
+                for key, value in state.items():
+                    if isinstance(value, Tensor):
+                        groups.setdefault(f"{key} of {name}", []).append(value)
+        return groups
+
+    def python_state(self) -> list[object]:
+        """See :class:`ganzoo.training.graphs.Trained`: attributes of networks and terms, and random states of the host."""
+        modules = (module for network in self.networks.values() for module in network.modules())
+        terms = (term for phases in self.stages for phase in phases for term in phase.terms)
+        drawn = random_state()
+        hosts = [str(drawn["python"]), str(drawn["numpy"])]
+        if self.fabric.device.type != "cpu":  # Of a processor they are the device's own, and a recording draws them.
+            hosts.append(str(drawn["torch"].tolist()))
+        return [*hosts, *(value for owner in chain(modules, terms) for value in attributes_of(owner))]
 
     def _stateful_terms(self) -> dict[str, nn.Module]:
         """Terms that carry something from step to step, by stage, phase and name."""
@@ -318,6 +330,9 @@ class Trainer:
         with self.fabric.autocast():
             fake = context.generated("fake")
         return asked._replace(fake=fake.image, attention=fake.attention)
+
+    def _targets_per_face(self) -> int:
+        return len(self.sample_targets(torch.zeros(1, dtype=torch.int64), self.num_classes, torch.Generator()))
 
     def _ask(self, batch: Batch) -> Asked:
         """Draws what is asked of a batch."""

@@ -63,7 +63,9 @@ def test_it_is_known_where_compiling_helps(monkeypatch: pytest.MonkeyPatch) -> N
     for has_amx, reason in ((True, None), (False, "nothing is gained on a processor without AMX")):
         monkeypatch.setattr(devices, "_has_amx", lambda has_amx=has_amx: has_amx)
         assert devices.reason_against_compiling(CPU) == reason
-    assert devices.reason_against_compiling(torch.device("cuda")) is None
+    cuda = torch.device("cuda")
+    assert devices.reason_against_compiling(cuda) is None
+    assert "--compile on if yours count nothing" in str(devices.reason_against_compiling(cuda, has_plugins=True))
     assert "not been measured" in str(devices.reason_against_compiling(torch.device("mps")))
 
 

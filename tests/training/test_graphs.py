@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ganzoo.config import load_recipe, recipe_names
 from ganzoo.data.resident import Batch
+from ganzoo.errors import GanzooError
 from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
 from ganzoo.training import graphs
 from ganzoo.training.graphs import StepGraphs
@@ -27,9 +29,12 @@ class Tape(TorchDispatchMode):
         self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
 
     def __torch_dispatch__(self, kernel: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        results = kernel(*args, **(kwargs or {}))
-        if not kernel.is_view:
-            self.calls.append((kernel, args, kwargs or {}, _tensors(results)))
+        named = kwargs or {}
+        # Memory is kept, not tensors: their shapes may change in place.
+        memory = tree_map_only(Tensor, torch.Tensor.detach, (args, named))
+        results = kernel(*args, **named)
+        if not kernel.is_view and torch.Tag.inplace_view not in kernel.tags:
+            self.calls.append((kernel, *memory, tree_map_only(Tensor, torch.Tensor.detach, _tensors(results))))
         return results
 
     def replay(self) -> None:
@@ -55,7 +60,7 @@ class TapeRecorder:
         return work(), self.objection
 
     def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
-        everything = self.trainer._changed()
+        everything = _tensors(self.trainer.changed())
         before = [tensor.clone() for tensor in everything]
         drawn, drawn_globally = self.trainer.random.get_state(), torch.get_rng_state()
         with Tape() as tape:
@@ -95,9 +100,83 @@ def test_replayed_steps_give_the_bits_of_steps_in_python(name: str, monkeypatch:
     monkeypatch.setattr(graphs, "WARM_UP", replayed.position.step)
     plain.record_steps(TapeRecorder(plain))
     assert found == _losses(plain)
-    assert all(torch.equal(one, other) for one, other in zip(replayed._changed(), plain._changed(), strict=True))
+    assert all(
+        torch.equal(one, other) for one, other in zip(_tensors(replayed.changed()), _tensors(plain.changed()), strict=True)
+    )
     assert recorder.tapes and not replayed.refused
     assert replayed.position.updates == plain.position.updates
+
+
+@pytest.mark.parametrize("every", [5, 6])
+def test_each_kind_of_work_has_its_own_recording(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three batches answered at once, then one that answers itself; and of three, then two."""
+    monkeypatch.setattr("ganzoo.training.lookahead._IMAGES_ON_CPU", 24)
+    recipe = load_recipe("stargan")
+    judge, maker = recipe.stages[0].phases
+    stage = recipe.stages[0].model_copy(update={"phases": (judge, maker.model_copy(update={"every": every}))})
+    recipe = tiny_recipe(recipe.model_copy(update={"stages": (stage,)}), 5)
+    replayed, plain = (rehearse(recipe, rendered_faces(32, count=32)) for _ in range(2))
+    recorder = TapeRecorder(replayed)
+    replayed.record_steps(recorder)
+    found = _losses(replayed)
+    assert len(recorder.tapes) == 4 and not replayed.refused
+    monkeypatch.setattr(graphs, "WARM_UP", replayed.position.step)
+    plain.record_steps(TapeRecorder(plain))
+    assert found == _losses(plain)
+
+
+def test_a_recording_that_leaves_out_one_network_is_noticed() -> None:
+    """The discriminator's part of a step counts for itself, however far the generator moves."""
+
+    class Forgetful(TapeRecorder):
+        def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+            replay, values = super().record(work)
+            calls = self.tapes[-1].calls
+            calls.remove(next(call for call in calls if "_fused_adam_" in str(call[0])))
+            return replay, values
+
+    trainer, plain = _trainer("stargan-r3", 8), _trainer("stargan-r3", 8)
+    trainer.record_steps(Forgetful(trainer))
+    plain.record_steps(TapeRecorder(plain, "leave it"))
+    assert _losses(trainer) == _losses(plain)
+    assert "came out otherwise" in trainer.refused
+
+
+class _Counts:
+    calls = 0
+
+    def __call__(self) -> float:
+        self.calls += 1
+        return 0.0
+
+
+class _Draws:
+    def __call__(self) -> float:
+        return random.random()
+
+
+class _Keeps:
+    def __call__(self) -> float:
+        self.last = torch.ones(3) * 0.0
+        return float(self.last[0])
+
+
+@pytest.mark.parametrize("changes", [_Counts, _Draws, _Keeps])
+def test_what_changes_beside_tensors_is_seen_beforehand(changes: Any) -> None:
+    trainer = _trainer("stargan-r3", 5)
+    (phases,) = trainer.stages
+    term: Any = phases[0].terms[0]
+
+    class Changing(changes):  # type: ignore[misc]
+        def __call__(self, context: Any) -> Tensor:
+            return term(context) + super().__call__()  # type: ignore[no-any-return]
+
+    trainer.stages = [[phases[0]._replace(terms=(Changing(), *phases[0].terms[1:])), *phases[1:]]]
+    recorder = TapeRecorder(trainer)
+    trainer.record_steps(recorder)
+    list(trainer.steps())
+    assert "changes what is no tensor" in trainer.refused
+    assert not recorder.tapes
 
 
 def test_a_recording_stands_for_its_kind_of_step_alone() -> None:
@@ -110,11 +189,21 @@ def test_a_recording_stands_for_its_kind_of_step_alone() -> None:
 
 
 class Sums:
-    """A recorder that notes what it is asked, of work that adds up a batch; ``adds`` is what Python changes meanwhile."""
+    """A recorder that notes what it is asked, of work that adds up a batch; ``adds`` is what Python changes meanwhile.
+
+    It is its own trainer, too.
+    """
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.adds = 0.0
+        self.random = torch.Generator()
+
+    def changed(self) -> dict[str, list[Tensor]]:
+        return {}
+
+    def python_state(self) -> list[object]:
+        return []
 
     def work(self, batch: Batch) -> list[Tensor]:
         return [batch.images.sum() + self.adds]
@@ -139,20 +228,16 @@ class Sums:
         return replay, values
 
 
-def _steps(sums: Sums) -> StepGraphs:
-    return StepGraphs(sums, list, torch.Generator())
-
-
 def test_steps_warm_up_before_they_are_recorded() -> None:
     sums = Sums()
-    steps = _steps(sums)
+    steps = StepGraphs(sums, sums)
     assert [float(steps.run("sum", sums.work, _batch(value))[0]) for value in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
-    assert sums.done == ["try out"] * graphs.WARM_UP + ["record"] + ["replay"] * 3
+    assert sums.done == ["try out", "record"] + ["replay"] * 3
 
 
 def test_what_python_changes_between_steps_is_noticed_and_stays_in_python() -> None:
     sums = Sums()
-    steps = _steps(sums)
+    steps = StepGraphs(sums, sums)
     found = []
     for value in range(12):
         sums.adds = 0.0 if value < 8 else 100.0
@@ -161,6 +246,70 @@ def test_what_python_changes_between_steps_is_noticed_and_stays_in_python() -> N
     assert found == [*range(9), 109, 110, 111]
     assert "changes from step to step outside of tensors" in steps.refused
     assert sums.done.count("replay") == 8
+
+
+class Totals(Sums):
+    """Work that adds a batch to a total, with a draw; replayed, it adds ``wrongly``."""
+
+    def __init__(self, wrongly: float = 0.0) -> None:
+        super().__init__()
+        self.wrongly = wrongly
+        self.tensors = [torch.zeros(1)]
+        self.grows = ""
+
+    def changed(self) -> dict[str, list[Tensor]]:
+        return {"totals": self.tensors}
+
+    def work(self, batch: Batch) -> list[Tensor]:
+        self.tensors[0].add_(batch.images.sum() + torch.rand(1, generator=self.random))
+        return [torch.ones(1)]
+
+    def carry_out(self, work: Callable[[], list[Tensor]]) -> list[Tensor]:
+        self._grow("carry out")
+        return work()
+
+    def record(self, work: Callable[[], list[Tensor]]) -> tuple[Callable[[], None], list[Tensor]]:
+        self._grow("record")
+
+        def replay() -> None:
+            work()
+            self.tensors[0].add_(self.wrongly)
+
+        return replay, [torch.ones(1)]
+
+    def _grow(self, when: str) -> None:
+        if when == self.grows:
+            self.tensors = [*self.tensors, torch.zeros(1)]
+
+
+@pytest.mark.parametrize("wrongly", [0.0, 1000.0])
+def test_after_a_check_all_is_as_python_or_the_replay_left_it(wrongly: float) -> None:
+    totals, plain = Totals(wrongly), Totals()
+    steps = StepGraphs(totals, totals)
+    for value in range(1, 9):
+        steps.run("add", totals.work, _batch(value))
+        plain.work(_batch(value))
+        assert torch.equal(totals.tensors[0], plain.tensors[0])
+    assert bool(steps.refused) == bool(wrongly)
+    assert torch.equal(totals.random.get_state(), plain.random.get_state())
+
+
+def test_what_is_made_late_is_left_to_python_or_named() -> None:
+    totals = Totals()
+    steps = StepGraphs(totals, totals)
+    steps.run("add", totals.work, _batch(1.0))
+    steps.run("add", totals.work, _batch(1.0))
+    totals.grows = "carry out"
+    steps.run("add", totals.work, _batch(1.0))
+    assert "only after some steps" in steps.refused
+
+    totals = Totals()
+    steps = StepGraphs(totals, totals)
+    steps.run("add", totals.work, _batch(1.0))
+    steps.run("add", totals.work, _batch(1.0))
+    totals.grows = "record"
+    with pytest.raises(GanzooError, match="cannot be recorded.*only after some steps.*--compile off"):
+        steps.run("add", totals.work, _batch(1.0))
 
 
 def test_a_term_that_counts_in_python_is_not_replayed_frozen() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from ganzoo.config import Phase, load_recipe
 from ganzoo.models.base import create_generator
+from ganzoo.models.stargan import StarGANGenerator
 from ganzoo.rehearsal import rehearse, rendered_faces, smallest_size, tiny_recipe
 from ganzoo.training.checkpoint import load_checkpoint, save_checkpoint
 from ganzoo.training.context import Asked
@@ -34,6 +36,39 @@ def lookahead(
         Phase.model_validate({"update": "generator", "every": every, "terms": {"adversarial": None}}),
     ]
     return Lookahead([ready_phase(phase, networks, CPU, _no_network) for phase in phases], network, batch_size, device)
+
+
+def test_it_reaches_to_the_first_of_several_updates() -> None:
+    recipe = tiny_recipe(load_recipe("stargan"))
+    judge, maker = recipe.stages[0].phases
+    every_3 = maker.model_copy(update={"every": 3, "update": ("generator.main.0",)})
+    stage = recipe.stages[0].model_copy(update={"phases": (judge, maker, every_3), "batch_size": 2})
+    training = rehearse(recipe.model_copy(update={"stages": (stage,)}), rendered_faces(32))
+    assert [training.lookaheads[0].batches(step) for step in range(7)] == [2, 1, 1, 1, 1, 1, 2]
+
+
+class _Coupling(StarGANGenerator):
+    spec: ClassVar = replace(StarGANGenerator.spec, couples_batch=True)
+
+
+def test_it_leaves_alone_what_a_pass_could_change() -> None:
+    plain, buffered = (StarGANGenerator(image_channels=1, image_size_px=32, num_classes=4, width=4) for _ in range(2))
+    buffered.register_buffer("statistics", torch.zeros(1))
+    coupling = _Coupling(image_channels=1, image_size_px=32, num_classes=4, width=4)
+    phases = tiny("stargan").stages[0]
+    assert [Lookahead(phases, network, 4, CPU).batches(0) for network in (plain, buffered, coupling)] == [4, 1, 1]
+
+
+def test_a_discriminator_that_starts_late_is_shown_nothing_before() -> None:
+    phases = tiny("stargan").stages[0]
+    late = phases[0]._replace(settings=phases[0].settings.model_copy(update={"start": 0.5}))
+    network = StarGANGenerator(image_channels=1, image_size_px=32, num_classes=4, width=4)
+    assert Lookahead([late, phases[1]], network, 4, CPU).batches(0) == 1
+
+
+def test_a_stage_without_updates_of_the_generator_has_no_window() -> None:
+    network = StarGANGenerator(image_channels=1, image_size_px=32, num_classes=4, width=4)
+    assert Lookahead(tiny("stargan").stages[0][:1], network, 4, CPU).batches(0) == 1
 
 
 def _no_network() -> Any:
@@ -78,11 +113,12 @@ def tiny(name: str, steps: int = 4) -> Trainer:
 
 
 @pytest.mark.parametrize("name", LOOKING_AHEAD)
-def test_fakes_are_those_that_each_batch_would_get_alone(name: str) -> None:
+def test_fakes_are_those_that_each_batch_would_get_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganzoo.training.lookahead._IMAGES_ON_CPU", 96)
     training = tiny(name)
     first = training._next(training._coming(0))
     assert isinstance(first, Asked)
-    assert len(training.answered) == 1
+    assert len(training.answered) == 3
     for asked in (first, *training.answered):
         assert asked.fake is not None and not asked.fake.requires_grad
         alone = training._context(asked._replace(fake=None, attention=None))
