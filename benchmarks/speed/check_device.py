@@ -22,7 +22,7 @@ from ganzoo.config import Recipe
 from ganzoo.devices import deterministic_algorithms, peak_memory_bytes, reset_peak_memory
 from ganzoo.overrides import resolve_recipe
 from ganzoo.training.compilation import compile_networks
-from ganzoo.training.graphs import CudaGraphs
+from ganzoo.training.cuda_graphs import CudaGraphs
 from ganzoo.training.profiling import profile_steps
 from ganzoo.training.trainer import Trainer
 

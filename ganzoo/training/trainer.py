@@ -22,8 +22,9 @@ from ganzoo.errors import GanzooError
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.training.compilation import compile_networks
 from ganzoo.training.context import Asked, StepContext, share
+from ganzoo.training.cuda_graphs import CudaGraphs
 from ganzoo.training.face_network import InstanceNetwork, face_network
-from ganzoo.training.graphs import CudaGraphs, Parts, Recorder, StepGraphs, attributes_of
+from ganzoo.training.graphs import Parts, Recorder, StepGraphs, attributes_of
 from ganzoo.training.history import LossBuffer, StepLosses, loss_columns
 from ganzoo.training.lookahead import Lookahead
 from ganzoo.training.optim import MovingAverage, create_optimizers, load_optimizer, make_recordable, set_learning_rate
