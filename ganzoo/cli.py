@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -530,9 +531,14 @@ def version() -> None:
 
 
 def main() -> None:
-    """Entry point: bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
+    """Entry point."""
+    carry_out(app)
+
+
+def carry_out(command: Callable[[], object]) -> None:
+    """Bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
     try:
-        app()
+        command()
     except KeyboardInterrupt:
         typer.echo("ganzoo: interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -16,6 +16,7 @@ import typer
 from torch import Tensor
 from torchmetrics.image.fid import _compute_fid
 
+from ganzoo.cli import carry_out
 from ganzoo.evaluation.frechet import frechet_distance
 
 WIDTH = 2048
@@ -87,4 +88,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    carry_out(lambda: typer.run(main))

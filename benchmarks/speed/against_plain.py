@@ -18,6 +18,7 @@ from plain_stargan import PlainStarGAN
 from torch import Tensor
 from train_step import IMAGES, build_trainer
 
+from ganzoo.cli import carry_out
 from ganzoo.data.conditions import permuted
 from ganzoo.devices import describe_device
 from ganzoo.overrides import resolve_recipe
@@ -103,4 +104,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    carry_out(lambda: typer.run(main))

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from train_step import build_trainer
 
+from ganzoo.cli import carry_out
 from ganzoo.config import Recipe
 from ganzoo.devices import deterministic_algorithms, peak_memory_bytes, reset_peak_memory
 from ganzoo.overrides import resolve_recipe
@@ -158,4 +159,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    carry_out(lambda: typer.run(main))

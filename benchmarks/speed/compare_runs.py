@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from ganzoo.cli import carry_out
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import Confusion, DataFacts, Environment, MetricInfo, MetricsFile, Progress, RunInfo
 
@@ -115,4 +116,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    carry_out(lambda: typer.run(main))

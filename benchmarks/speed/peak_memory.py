@@ -14,6 +14,7 @@ from against_plain import plain_twin
 from torch import nn
 from train_step import build_trainer
 
+from ganzoo.cli import carry_out
 from ganzoo.devices import describe_device, peak_memory_bytes, reset_peak_memory
 from ganzoo.overrides import resolve_recipe
 
@@ -68,4 +69,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    carry_out(lambda: typer.run(main))

@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 import typer
 
+from ganzoo.cli import carry_out
 from ganzoo.compatibility import ImageFacts
 from ganzoo.config import Recipe
 from ganzoo.data.base import Split
@@ -43,7 +44,7 @@ def build_trainer(recipe: Recipe, device: str, precision: str) -> Trainer:
 
 
 def main(
-    recipe: str = "stargan",
+    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file.")] = "stargan",
     batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
@@ -85,4 +86,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    carry_out(lambda: typer.run(main))

@@ -104,6 +104,10 @@ class StepGraphs:
         replayed: Parts = _replay(self._recorded[kind], given)
         return replayed
 
+    def forget(self) -> None:
+        """Lets recordings and their memory go: their stage is over."""
+        self._recorded.clear()
+
     def _tried(self, kind: Hashable, work: Callable[[Given], Parts], given: Given) -> Parts:
         """Does the work in Python, and finds out whether it can be recorded."""
         before, python_before = self._tensors(), self._trained.python_state()

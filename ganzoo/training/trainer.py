@@ -142,6 +142,8 @@ class Trainer:
             self.position.stage += 1
             self.position.stage_step = 0
             self.answered.clear()
+            if self.graphs is not None:
+                self.graphs.forget()
 
     def compile(self) -> None:
         """Compiles the networks; on CUDA, records the steps too. A state must be loaded before."""
