@@ -80,13 +80,14 @@ def _print(result: StepProfile, console: Console) -> None:
     speed = result.flops / result.seconds
     console.print(f"{result.images / result.seconds:,.1f} images/s; {1000 * result.seconds:,.1f} ms for {steps}:\n")
     console.print(_phases(result))
-    console.print(_ranking("term (the first that asks for a product pays for it)", result.terms, result.seconds))
+    console.print("\nterm, forward; an image that several ask for counts for the first")
+    console.print(_ranking(result.terms, result.seconds))
     top = dict(sorted(result.operators.items(), key=lambda item: -item[1])[:OPERATORS_SHOWN])
-    console.print(_ranking("operator", top, result.seconds))
-    console.print(
-        f"{result.flops / result.images / 1e9:.2f} GFLOP for each image, {_rate(speed)}: {speed / result.ceiling:.0%} of the "
-        f"{_rate(result.ceiling)} of a large matrix product"
-    )
+    console.print("\noperator")
+    console.print(_ranking(top, result.seconds))
+    share = f"{speed / result.ceiling:.0%} of" if speed <= result.ceiling else "more than"
+    console.print(f"\n{result.flops / result.images / 1e9:.2f} GFLOP for each image")
+    console.print(f"{_rate(speed)}, {share} a large matrix product's {_rate(result.ceiling)}")
     launches = f", {result.launches / result.steps:,.0f} launches" if result.launches else ""
     console.print(f"{result.kernels / result.steps:,.0f} operators that compute{launches} for each step")
 
@@ -108,8 +109,8 @@ def _phases(result: StepProfile) -> Table:
     return table
 
 
-def _ranking(title: str, shares: Mapping[str, float], seconds: float) -> Table:
-    table = Table("", "ms", title=f"\n{title}", title_justify="left", title_style="", box=None, pad_edge=False, show_header=False)
+def _ranking(shares: Mapping[str, float], seconds: float) -> Table:
+    table = Table("", "ms", box=None, pad_edge=False, show_header=False)
     table.columns[1].justify = "right"
     for name, share in sorted(shares.items(), key=lambda item: -item[1]):
         table.add_row(name, _cell(share, seconds))

@@ -30,13 +30,13 @@ def test_a_compiled_run_says_so_keeps_it_and_goes_on_compiled(tmp_path: Path, ca
     assert "--compile on" in reproduce(RunFolder(first.folder), first.info).command
 
     longer = tiny_run(tmp_path, 96, extend=True, reporter=Reporter())
-    assert "compile   yes, as it was begun" in capsys.readouterr().out
+    assert "compile   yes, as before" in capsys.readouterr().out
     assert longer.folder == first.folder
     assert longer.info.environment.compiled
     assert longer.info.progress.images_seen == 96
 
     plain = tiny_run(tmp_path, 144, extend=True, compile="off", reporter=Reporter())
-    assert "no; it was begun compiled, and ends in other bits so" in " ".join(capsys.readouterr().out.split())
+    assert "no; the run was compiled before, and ends in other bits so" in " ".join(capsys.readouterr().out.split())
     assert plain.info.environment.compiled, "a part of it was"
 
 

@@ -116,7 +116,7 @@ def main(
     changes = [f"batch_size={batch_size}", f"generator.width={width}", f"discriminator.width={width}"]
     recipe = resolve_recipe("stargan", changes=changes)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    table = Table(box=None, title=f"stargan, batch {batch_size}, {device}, torch {torch.__version__}")
+    table = Table(box=None, title=f"stargan, width {width}, batch {batch_size}, {device}, torch {torch.__version__}")
     for head in ("precision", "way", "first window s", "images/s", "peak MB", "losses part from those as it is", "400 epochs, h"):
         table.add_column(head, justify="left" if head in ("precision", "way") else "right")
     refused = dict[str, str]()

@@ -18,7 +18,9 @@ WORTH_SECONDS, WORTH_SECONDS_ON_CUDA = 20 * 60.0, 5 * 60.0
 """Training that takes longer is worth a minute or two of compilation; on CUDA sooner, as steps are recorded too."""
 COMPILE_SECONDS = 60.0
 """About what it takes; less where torch has compiled the same before."""
-_OTHER_BITS = "it was begun compiled, and ends in other bits so"
+_OTHER_BITS, _OTHER_BITS_COMPILED = (
+    f"the run was {how} before, and ends in other bits so" for how in ("compiled", "not compiled")
+)
 _DIFFERENTIATED_TWICE, _LOOKED_INTO = "input_gradient", "features"
 
 
@@ -60,12 +62,12 @@ def decide(
         return Compilation(False, f"no; {_OTHER_BITS}" if before else "no")
     if choice == "auto":
         if before is not None:
-            return _possible(device, "as it was begun") if before else Compilation(False, "no, as it was begun")
+            return _possible(device, "as before") if before else Compilation(False, "no, as before")
         if against is not None:
             return Compilation(False, f"no: {against}")
         if seconds < (WORTH_SECONDS_ON_CUDA if device.type == "cuda" else WORTH_SECONDS):
             return Compilation(False, "no: the run is too short to be worth it")
-    return _possible(device, "")
+    return _possible(device, _OTHER_BITS_COMPILED if before is False else "")
 
 
 def _possible(device: torch.device, why: str) -> Compilation:

@@ -75,7 +75,9 @@ def test_a_resumed_run_goes_on_as_it_was_begun() -> None:
     stopped = decide("off", CPU, 9 * WORTH_SECONDS, before=True)
     assert not stopped.compiled
     assert "ends in other bits" in stopped.reason
-    assert decide("on", CPU, 0.0, before=False).compiled
+    begun_without = decide("on", CPU, 0.0, before=False)
+    assert begun_without.compiled
+    assert "was not compiled before, and ends in other bits" in begun_without.reason
 
 
 def test_without_a_compiler_training_goes_on_as_it_is(tmp_path: Path) -> None:
