@@ -165,18 +165,7 @@ def _marked(trainer: Trainer) -> Iterator[None]:
     with ExitStack() as stack:
         for name, network in trainer.networks.items():
             stack.enter_context(_marked_methods(network, _NETWORK + name))
-        trainer.stages = [
-            [
-                phase._replace(
-                    terms=tuple(
-                        _as_range(term, f"{_TERM}{phase.label}.{name}")
-                        for name, term in zip(phase.names, phase.terms, strict=True)
-                    )
-                )
-                for phase in stage
-            ]
-            for stage in stages
-        ]
+        trainer.stages = [[phase._replace(terms=_marked_terms(phase)) for phase in stage] for stage in stages]
         try:
             yield
         finally:
