@@ -69,8 +69,8 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
     for stage in recipe.stages:
         for phase in stage.phases:
             yield from _phase_problems(phase, specs)
-            if phase.style == "reference" and recipe.targets != "permute":
-                yield "style: reference needs targets: permute, so that every target is shown by a face of the batch"
+            if phase.style == "reference" and recipe.targets != "reference":
+                yield "style: reference needs targets: reference, which draws pictures of each target"
 
 
 def _trial_problems(role: str, component: Component, images: ImageFacts) -> list[str]:

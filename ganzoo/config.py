@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ganzoo.errors import GanzooError, did_you_mean, in_one_line
 
@@ -28,8 +37,20 @@ SCORING_CHOICES = ("split", "score_precision")
 """Fields of a `RunConfig` that scoring again may change; the run counts as made so from then on."""
 
 
+UNNAMED_AT_DEFAULT = "unnamed at its default"
+"""Marks a setting that recipes of earlier versions do not have: at its default it leaves their fingerprints what they were."""
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _named(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        record: dict[str, Any] = serialize(self)
+        for name, field in type(self).model_fields.items():
+            if UNNAMED_AT_DEFAULT in field.metadata and getattr(self, name) == field.default:
+                record.pop(name, None)
+        return record
 
 
 class Component(_Settings):
@@ -111,8 +132,8 @@ class Phase(_Settings):
             arXiv:1701.07875, section 3, train it to optimality) tells the generator which way is up.
         terms: Name -> weighted term.
         clip_gradient_norm: Largest norm of the phase's gradient; None for no limit.
-        style: Where a generator that works with styles takes those of the targets: ``noise``, or ``reference``, a face of the
-            batch that shows the target.
+        style: Where a generator that works with styles takes those of the targets: ``noise``, or ``reference``, the two pictures
+            of the target's class that come with each image under ``targets: reference``.
     """
 
     update: tuple[str, ...]
@@ -161,6 +182,7 @@ class Stage(_Settings):
         phases: Run in this order on every batch.
         linear_decay_from: Share of the stage after which learning rates fall linearly to zero; 1 keeps them constant.
         lr_factor: Factor of all learning rates in this stage; 0.1 in a second stage is a drop to a tenth.
+        flip: Mirror training images at random in this stage; None for what the recipe says.
     """
 
     epochs: float | None = Field(None, gt=0)
@@ -169,6 +191,7 @@ class Stage(_Settings):
     phases: tuple[Phase, ...] = Field(min_length=1)
     linear_decay_from: float = Field(1.0, ge=0, le=1)
     lr_factor: float = Field(1.0, gt=0)
+    flip: Annotated[bool | None, UNNAMED_AT_DEFAULT] = None
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
@@ -191,8 +214,12 @@ class Recipe(_Settings):
         description: What it is, whose settings it has and where it differs, in plain words.
         generator: Network that makes faces.
         discriminator: Network that judges them.
-        targets: How the wanted expressions of a batch are drawn.
+        targets: How the wanted expressions of a batch are drawn. ``reference``: with every image come two different pictures of a
+            class that is drawn evenly among all, and that class is the target.
+        sampling: ``shuffled``, every image once an epoch; or ``balanced``, drawn anew for each place, every class as often.
         flip: Mirror training images at random.
+        dequantize: Spread the grey levels of training images evenly over the width of a level
+            (:func:`ganzoo.data.pixels.dequantized`).
         optimizer: Settings for every network; ``optimizers`` overrides them by network or part (``generator.decoder``).
         ema: Decay of an exponential moving average of the generator (with a warm-up), which then is scored; None for none.
         stages: What is trained, in order.
@@ -202,8 +229,10 @@ class Recipe(_Settings):
     description: str = ""
     generator: Component
     discriminator: Component
-    targets: Literal["permute", "uniform", "uniform_other", "all_other", "own"] = "permute"
+    targets: Literal["permute", "uniform", "uniform_other", "all_other", "own", "reference"] = "permute"
+    sampling: Annotated[Literal["shuffled", "balanced"], UNNAMED_AT_DEFAULT] = "shuffled"
     flip: bool = True
+    dequantize: Annotated[bool, UNNAMED_AT_DEFAULT] = False
     optimizer: Optimizer = Optimizer()
     optimizers: dict[str, Optimizer] = Field(default_factory=dict)
     ema: float | None = Field(None, gt=0, lt=1)

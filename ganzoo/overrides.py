@@ -183,7 +183,7 @@ def _places(record: dict[str, Any], parts: list[str], key: str) -> list[tuple[An
     if parts[0] in Phase.model_fields:
         phases = _phases_with(parts, [phase for stage in record["stages"] for phase in stage["phases"]], key)
         return [place for phase in phases for place in _walk(phase, parts, key)]
-    if parts[0] in Stage.model_fields:
+    if parts[0] in Stage.model_fields and parts[0] not in Recipe.model_fields:
         return [place for stage in record["stages"] for place in _walk(stage, parts, key)]
     if parts[0] == "optimizers" and len(parts) == 3:
         record["optimizers"].setdefault(parts[1], dict(record["optimizer"]))

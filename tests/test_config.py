@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ganzoo.compatibility import ImageFacts, check_compatible
 from ganzoo.config import Recipe, RunConfig, Schedule, Term, differences, load_recipe, parse_recipe, read_run_config, recipe_names
 from ganzoo.errors import GanzooError
 from ganzoo.overrides import Preset, apply_preset, load_preset, resolve_recipe, with_epochs
+from ganzoo.session import training_fingerprint
 
 SHIPPED = sorted(file.stem for file in config.configs_folder().glob("*.yaml"))
 FER = ImageFacts(image_channels=1, image_size_px=48, num_classes=4)
@@ -452,3 +454,22 @@ def test_true_and_false_are_no_numbers(change: str, place: str) -> None:
 def test_a_file_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(GanzooError, match=r"Cannot read .*config\.yaml: No such file or directory"):
         read_run_config(tmp_path / "config.yaml")
+
+
+def test_settings_of_later_versions_leave_earlier_recipes_what_they_were() -> None:
+    recipe = load_recipe("stargan")
+    identity = recipe.identity()
+    assert {"sampling", "dequantize"}.isdisjoint(identity) and "flip" not in identity["stages"][0]
+    changed = _set("sampling=balanced", "dequantize=true", "stages.0.flip=false")
+    assert (changed.sampling, changed.dequantize, changed.stages[0].flip) == ("balanced", True, False)
+    named = changed.identity()
+    assert (named["sampling"], named["dequantize"], named["stages"][0]["flip"]) == ("balanced", True, False)
+    assert parse_recipe(changed.model_dump(mode="json"), "again") == changed
+
+
+def test_the_references_of_unchanged_recipes_have_their_fingerprints_still() -> None:
+    for name in ("stargan", "usgan-asc", "decgan"):
+        (folder,) = Path(__file__).parents[1].joinpath("results/reference/synth4", name).iterdir()
+        config = read_run_config(folder / "seed_0" / "config.yaml")
+        content = json.loads((folder / "seed_0" / "run.json").read_text())["data"]["content_hash"]
+        assert training_fingerprint(config, content).startswith(folder.name)

@@ -36,7 +36,7 @@ def build_trainer(recipe: Recipe, device: str, precision: str) -> Trainer:
         recipe,
         create_generator(recipe.generator.name, **facts, **recipe.generator.arguments).to(fabric.device),
         create_discriminator(recipe.discriminator.name, **facts, **recipe.discriminator.arguments).to(fabric.device),
-        lambda batch_size: make_batches(split, device=fabric.device, batch_size=batch_size, seed=0),
+        lambda batch_size, flip: make_batches(split, device=fabric.device, batch_size=batch_size, seed=0, flip=flip),
         IMAGES.num_classes,
         fabric,
         seed=0,

@@ -66,10 +66,10 @@ def without_prototype(class_names: Sequence[str]) -> list[str]:
 class ActionUnits:
     """Action units of the training faces, and of the expressions asked for.
 
-    Where the data know each face's units, targets are those of random faces of the wanted class plus U(-0.1, 0.1) per unit, as
-    GANimation draws them (arXiv 1807.09251). Elsewhere a face has the EMFACS prototype of its class, and a target is that of
-    the wanted class at a strength of U(0.5, 1): weak labels, so that a discriminator that measures units then classifies in
-    their coordinates.
+    Where the data know each face's units, targets are those of random faces of the wanted class plus U(-0.1, 0.1) per unit,
+    as GANimation's code draws them (arXiv 1807.09251): a little below 0 or above 1 at times. Elsewhere a face has the EMFACS
+    prototype of its class, and a target is that of the wanted class at a strength of U(0.5, 1): weak labels, so that a
+    discriminator that measures units then classifies in their coordinates.
 
     Args:
         dataset: Its classes must all have prototypes.
@@ -90,7 +90,7 @@ class ActionUnits:
         return self._prototypes[labels] if self._known is None else self._known[indices]
 
     def draw_targets(self, targets: Tensor, generator: torch.Generator) -> Tensor:
-        """Units to ask for: float32 ``(N, 17)`` in [0, 1] for wanted classes, int64 ``(N,)``."""
+        """Units to ask for: float32 ``(N, 17)`` in [-0.1, 1.1] for wanted classes, int64 ``(N,)``."""
         if self._known is None:
             strength = torch.rand(len(targets), 1, device=targets.device, generator=generator)
             return self._prototypes[targets] * (_WEAKEST_TARGET + (1 - _WEAKEST_TARGET) * strength)
@@ -99,7 +99,7 @@ class ActionUnits:
         place = torch.minimum(place.long(), self._counts[targets] - 1)
         units = self._known[self._by_class[self._first[targets] + place]]
         noise = 2 * torch.rand(units.shape, device=units.device, generator=generator) - 1
-        return (units + _TARGET_NOISE * noise).clamp(0, 1)
+        return units + _TARGET_NOISE * noise
 
 
 TargetSampler = Callable[[Tensor, int, torch.Generator], Tensor]
@@ -131,6 +131,14 @@ def all_other(labels: Tensor, num_classes: int, generator: torch.Generator) -> T
 def own(labels: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
     """The face's own class."""
     return labels
+
+
+def other_of_batch(labels: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
+    """For each face the class of a random face of the batch that shows another one; of a batch of one class, any other class."""
+    differs = labels[None, :] != labels[:, None]
+    chosen = (differs * (1 + torch.rand(differs.shape, device=labels.device, generator=generator))).argmax(dim=1)
+    anything = uniform_other(labels, num_classes, generator)
+    return torch.where(differs.any(dim=1), labels[chosen], anything)
 
 
 TARGET_SAMPLERS: dict[str, TargetSampler] = {

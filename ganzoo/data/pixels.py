@@ -15,6 +15,19 @@ def to_minus1_1(images: Tensor) -> Tensor:
     return images.to(torch.float32).mul_(2.0).sub_(255.0).mul_(1.0 / 255.0)
 
 
+def dequantized(images_minus1_1: Tensor, noise: Tensor) -> Tensor:
+    """Spreads grey levels evenly over the width of one: level v of 256 becomes (v + u) / 128 - 1 (as the published SNGAN code).
+
+    Args:
+        images_minus1_1: float, values of :func:`to_minus1_1`.
+        noise: u, uniform in [0, 1), of the same shape.
+
+    Returns:
+        float in [-1, 1), of the same shape.
+    """
+    return ((images_minus1_1 + 1.0) * 127.5 + noise) / 128.0 - 1.0
+
+
 def to_uint8(images_minus1_1: Tensor) -> Tensor:
     """Converts floats in [-1, 1] of any shape to uint8 0..255: clamped and rounded, never truncated.
 

@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from ganzoo.errors import GanzooError, did_you_mean
-from ganzoo.losses.base import BOTH, DISCRIMINATOR, Generated, Need, Side, StepContext
+from ganzoo.losses.base import BOTH, DISCRIMINATOR, Generated, Judged, Need, Side, StepContext
 from ganzoo.registry import LOSSES
 
 
@@ -145,15 +145,20 @@ class MatchingAware:
 
     Args:
         loss: Form of the adversarial loss, as in ``adversarial``.
+        wrong: How wrong expressions are drawn: ``uniform``, any but the image's own as often as another; or ``data``, those of
+            other images of the batch, as in IcGAN's code.
     """
 
     sides: ClassVar[frozenset[Side]] = DISCRIMINATOR
 
-    def __init__(self, loss: str = "non_saturating") -> None:
+    def __init__(self, loss: str = "non_saturating", wrong: Literal["uniform", "data"] = "uniform") -> None:
+        if wrong not in ("uniform", "data"):
+            raise GanzooError(f"matching_aware draws wrong expressions uniform or as data, not '{wrong}'.")
         self.form = adversarial_form(loss)
+        self.judged: Judged = "mismatched" if wrong == "uniform" else "mismatched_as_data"
 
     def needs(self, side: Side) -> frozenset[Need]:
         return frozenset({"scores", "condition"})
 
     def __call__(self, context: StepContext) -> Tensor:
-        return self.form.fake(context.scores("mismatched").scores.float()).mean()
+        return self.form.fake(context.scores(self.judged).scores.float()).mean()

@@ -17,6 +17,9 @@ Generated = Literal["fake", "cycle", "self_reconstruction", "sample", "fake_agai
 """Images a generator makes in a step: G(x, target), G(G(x, target), source), G(x, source), from noise and target alone, or
 G(x, target) in another style, which never carries a graph."""
 
+Judged = Generated | Literal["real", "mismatched", "mismatched_as_data"]
+"""Images that a discriminator judges."""
+
 Reduction = Literal["sum", "mean"]
 """How the patch scores of an image become one number."""
 
@@ -87,7 +90,7 @@ class StepContext(Protocol):
         ...
 
     def action_units(self, of: Literal["source", "target"]) -> Tensor:
-        """Action units of the source faces, or those wanted: float32 ``(N, 17)`` in [0, 1]."""
+        """Action units of the source faces, float32 ``(N, 17)`` in [0, 1], or those wanted, which may leave it by 0.1."""
         ...
 
     def code(self, of: Literal["source", "target"]) -> Tensor:
@@ -104,10 +107,11 @@ class StepContext(Protocol):
         """
         ...
 
-    def scores(self, of: Generated | Literal["real", "mismatched"]) -> DiscriminatorOutput:
+    def scores(self, of: Judged) -> DiscriminatorOutput:
         """The discriminator's output for real or generated images, each with the condition it should have.
 
-        ``mismatched`` are the real images with a wrong expression.
+        ``mismatched`` are the real images with a wrong expression, any as often as another; ``mismatched_as_data`` with that of
+        another image of the batch, so that wrong expressions are as frequent as in the data.
         """
         ...
 

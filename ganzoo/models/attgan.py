@@ -40,7 +40,7 @@ class Encoder(nn.Module):
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(above, below, 4, 2, 1, bias=False), nn.BatchNorm2d(below), nn.LeakyReLU(0.2))
+            nn.Sequential(nn.Conv2d(above, below, 4, 2, 1, bias=False), _batch_norm(below), nn.LeakyReLU(0.2))
             for above, below in pairwise(channels)
         )
 
@@ -203,11 +203,17 @@ def level_channels(image_channels: int, image_size_px: int, width: int) -> list[
 
 
 def _up(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), _batch_norm(outputs), nn.ReLU())
 
 
 def _judging_level(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), InstanceNorm2d(outputs, affine=True), nn.LeakyReLU(0.2))
+    norm = InstanceNorm2d(outputs, eps=1e-6, affine=True)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), norm, nn.LeakyReLU(0.2))
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    """With the published code's constants: 0.001 in the denominator, running statistics that keep 0.999 a step."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=1e-3)
 
 
 def _head(features: int, hidden: int, outputs: int) -> nn.Sequential:

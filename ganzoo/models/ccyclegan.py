@@ -1,10 +1,9 @@
-"""CCycleGAN: a conditional U-Net for FER2013 (Tesei, 2019; public code for 48x48 grey images, no paper).
+"""CCycleGAN: a conditional U-Net for FER2013 at 48x48 (Tesei, 2019, openreview.net/pdf?id=HJg6j3-oeB, and its public code).
 
 Both networks go down by four unpadded 4x4 convolutions of stride 2 (48 -> 23 -> 10 -> 4 -> 1 px); the generator is told the
-target at the bottleneck and comes back up with a skip connection at every size. Differs from the published code:
+target at the bottleneck and comes back up with a skip connection at every size. The norm runs over a whole image's features, with
+one gain and one shift for all: the published numbers were made with it. Differs from the published code:
 
-* Instance norm is per channel and absent where a map is 1x1. The published norm runs over all channels together, so that it
-  can stand there.
 * Below 46 px three levels are left of the four. Where the last map is larger than 1x1 the label is appended, and the dense layer
   applied, at each of its positions.
 * PyTorch's default initialisation.
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.models.base import Discriminator, DiscriminatorOutput, DiscriminatorSpec, Generator, GeneratorOutput, GeneratorSpec
-from ganzoo.models.blocks import InstanceNorm2d, tile_condition
+from ganzoo.models.blocks import tile_condition
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 MOST_LEVELS = 4
@@ -43,10 +42,7 @@ class CCycleGANGenerator(Generator):
         super().__init__()
         sizes = _sizes(image_size_px)
         channels = [image_channels, *(width * 2**level for level in range(len(sizes) - 1))]
-        self.down = nn.ModuleList(
-            _down(inputs, outputs, normalised=size_px > 1)
-            for (inputs, outputs), size_px in zip(pairwise(channels), sizes[1:], strict=True)
-        )
+        self.down = nn.ModuleList(_down(inputs, outputs) for inputs, outputs in pairwise(channels))
         told = channels[-1] + num_classes
         self.bottleneck = nn.Sequential(nn.Conv2d(told, told, 1), nn.LeakyReLU(0.2), nn.Conv2d(told, channels[-1], 1))
         self.up = nn.ModuleList(
@@ -101,10 +97,7 @@ class CCycleGANDiscriminator(Discriminator):
         sizes = _sizes(image_size_px)
         channels = [image_channels, *(width * 2**level for level in range(len(sizes) - 1))]
         self.down = nn.Sequential(
-            *(
-                _down(inputs, outputs, normalised=size_px > 1 and index > 0)
-                for index, ((inputs, outputs), size_px) in enumerate(zip(pairwise(channels), sizes[1:], strict=True))
-            ),
+            *(_down(inputs, outputs, normalised=index > 0) for index, (inputs, outputs) in enumerate(pairwise(channels))),
             nn.Flatten(),
         )
         features = channels[-1] * sizes[-1] ** 2
@@ -137,8 +130,22 @@ def _output_padding(sizes: list[int], level: int) -> int:
     return sizes[level - 1] - (2 * sizes[level] + 2)
 
 
-def _down(inputs: int, outputs: int, normalised: bool) -> nn.Sequential:
-    norm = [InstanceNorm2d(outputs, affine=True)] if normalised else []
+class WholeImageNorm(nn.Module):
+    """(x - mean) / (std + 0.001) over all channels and positions of an image, times one gain, plus one shift."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain, self.shift = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """float ``(N, C, H, W)`` to the same shape."""
+        deviation, mean = torch.std_mean(features, dim=(1, 2, 3), correction=0, keepdim=True)
+        normalized: Tensor = (features - mean) / (deviation + 1e-3) * self.gain + self.shift
+        return normalized
+
+
+def _down(inputs: int, outputs: int, normalised: bool = True) -> nn.Sequential:
+    norm = [WholeImageNorm()] if normalised else []
     return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2), nn.LeakyReLU(0.2), *norm)
 
 
@@ -146,7 +153,7 @@ def _up(inputs: int, outputs: int, output_padding: int) -> nn.Sequential:
     return nn.Sequential(
         nn.ConvTranspose2d(inputs, outputs, 4, 2, output_padding=output_padding),
         nn.ReLU(),
-        InstanceNorm2d(outputs, affine=True),
+        WholeImageNorm(),
     )
 
 

@@ -6,7 +6,7 @@ from, E_y its label. An edit decodes E_z(x) with another label. Differs from the
 * Kernels at the 4x4 map of the published 64 px follow the image size (3x3 at 48 px).
 * The label is one class, +1 among -1, in place of several attributes; replacing it leaves nothing of E_y in an edit.
 * While the encoders are trained, images are drawn anew for every batch, with the batch statistics of the decoder's norms, in
-  place of one fixed set.
+  place of one fixed set, of which they leave a third out to be tested on; E_y learns from all training images.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class IcGANGenerator(LabelEncodingGenerator):
         self.decoder = _decoder(NOISE_SIZE + num_classes, image_channels, width, smallest_px)
         self.latent_encoder = _encoder(image_channels, width // 2, encoded, encoded, NOISE_SIZE)
         self.label_encoder = _encoder(image_channels, width // 2, encoded, label_features, num_classes)
-        initialise_dcgan(self)
+        initialise_dcgan(self.decoder)  # The encoders keep torch's default weights, as published.
 
     def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
         """Translates faces.

@@ -21,6 +21,7 @@ from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 LEVELS_UP = 3
 LEVELS_DOWN = 4
+BATCH_NORM_EPS = 2e-5
 
 
 @GENERATORS.register("sngan")
@@ -53,7 +54,10 @@ class SNGANGenerator(Generator):
             _UpBlock(inputs, outputs, num_classes) for inputs, outputs in zip(channels, channels[1:], strict=False)
         )
         self.to_image = nn.Sequential(
-            nn.BatchNorm2d(channels[-1]), nn.ReLU(), nn.Conv2d(channels[-1], image_channels, 3, 1, 1), nn.Tanh()
+            nn.BatchNorm2d(channels[-1], eps=BATCH_NORM_EPS),
+            nn.ReLU(),
+            nn.Conv2d(channels[-1], image_channels, 3, 1, 1),
+            nn.Tanh(),
         )
         _initialise(self)
 
@@ -129,7 +133,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, affine=False)
         self.gain, self.bias = nn.Embedding(num_classes, channels), nn.Embedding(num_classes, channels)
 
     def forward(self, features: Tensor, index: Tensor) -> Tensor:
@@ -184,14 +188,14 @@ class _DownBlock(nn.Module):
 
 
 def _initialise(network: nn.Module) -> None:
-    """Weights Glorot-uniform, biases 0; gains of conditional batch norm N(1, 0.02)."""
+    """Weights Glorot-uniform, biases 0; gains of conditional batch norm 1."""
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight, sqrt(2) if name.endswith((".first", ".second")) else 1.0)
             assert module.bias is not None
             nn.init.zeros_(module.bias)
         elif isinstance(module, ConditionalBatchNorm):
-            nn.init.normal_(module.gain.weight, 1.0, 0.02)
+            nn.init.ones_(module.gain.weight)
             nn.init.zeros_(module.bias.weight)
         elif isinstance(module, nn.Embedding) and not name.endswith((".gain", ".bias")):
             nn.init.xavier_uniform_(module.weight)

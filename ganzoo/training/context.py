@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from ganzoo.data.conditions import Condition, uniform_other
+from ganzoo.data.conditions import Condition, other_of_batch, uniform_other
+from ganzoo.data.resident import Batch
 from ganzoo.errors import GanzooError
-from ganzoo.losses.base import Generated, Reduction, Side
+from ganzoo.losses.base import Generated, Judged, Reduction, Side
 from ganzoo.models.base import (
     CODE_SIZE,
     ConditionView,
@@ -29,8 +30,7 @@ from ganzoo.training.features import layer_inputs
 
 Role = Literal["source", "target"]
 StyleFrom = Literal["noise", "reference"]
-Judged = Generated | Literal["real", "mismatched"]
-_REAL: frozenset[Judged] = frozenset({"real", "mismatched"})
+_REAL: frozenset[Judged] = frozenset({"real", "mismatched", "mismatched_as_data"})
 
 
 class _Kept(NamedTuple):
@@ -52,6 +52,7 @@ class Asked(NamedTuple):
         target_units: Those wanted, likewise.
         fake: G(x, target), like the images, without a graph; None where the step makes it.
         attention: What the generator gave beside it, float ``(N, 1, H, W)``, if anything.
+        references: Two pictures of each target, float ``(N, 2, C, H, W)`` in [-1, 1], where the recipe draws them.
     """
 
     images: Tensor
@@ -61,11 +62,11 @@ class Asked(NamedTuple):
     target_units: Tensor | None = None
     fake: Tensor | None = None
     attention: Tensor | None = None
+    references: Tensor | None = None
 
-    @classmethod
-    def joined(cls, parts: Sequence[Asked]) -> Asked:
-        """Several batches as one."""
-        return cls._make(None if column[0] is None else torch.cat(column) for column in zip(*parts, strict=True))
+
+Parts = TypeVar("Parts", Asked, Batch)
+"""A batch, before and after something is asked of it."""
 
 
 def depends_on_asked_alone(generator: Generator) -> bool:
@@ -100,12 +101,13 @@ class StepContext:
         self.generator, self.discriminator = generator, discriminator
         self.real, self.source_labels, self.target_labels = asked.images, asked.labels, asked.targets
         self.num_classes, self.random = num_classes, random
+        self._references = asked.references
         self._units = {"source": asked.source_units, "target": asked.target_units}
         self._keep_features = keep_features
         self._sampled_noise: Tensor | None = None
         self._intensities: Tensor | None = None
         self._style_from: StyleFrom = "noise"
-        self._style_draws: dict[tuple[StyleFrom, int], Tensor] = {}
+        self._style_noise: dict[int, Tensor] = {}
         self.side: Side = "discriminator"
         self._with_graph: Collection[str] = ()
         self._kept: dict[tuple[str, bool], _Kept] = {}
@@ -224,7 +226,7 @@ class StepContext:
 
     def _judge(self, *kinds: Judged) -> None:
         """One pass of the discriminator over images of each kind, as many of one as of another; keeps each kind's output."""
-        images = [self.real if of == "real" or of == "mismatched" else self.generated(of).image for of in kinds]
+        images = [self._shown(of) for of in kinds]
         conditions = [condition for of in kinds if (condition := self._judged_under(of)) is not None]
         # No generator is behind real images: on its side their scores are constants, without a graph.
         constant = self.side == "generator" and _REAL.issuperset(kinds)
@@ -236,13 +238,19 @@ class StepContext:
             own, features = (share(parts, index, len(kinds)) for parts in (output, fed))
             self._kept[self._scores_key(of)] = _Kept(DiscriminatorOutput(*own), networks, features)
 
+    def _shown(self, of: Judged) -> Tensor:
+        if of == "real" or of == "mismatched" or of == "mismatched_as_data":
+            return self.real
+        return self.generated(of).image
+
     def _judged_under(self, kind: Judged) -> Tensor | None:
         """The condition under which a discriminator that reads one judges a kind of images."""
         view = self.discriminator.spec.condition
         if view is None:
             return None
-        if kind == "mismatched":
-            wrong = uniform_other(self.source_labels, self.num_classes, self.random)
+        if kind in ("mismatched", "mismatched_as_data"):
+            draw = uniform_other if kind == "mismatched" else other_of_batch
+            wrong = draw(self.source_labels, self.num_classes, self.random)
             return Condition(wrong, self.source_labels, self.num_classes).view(view)
         return self._condition(view, "target" if kind in ("fake", "sample") else "source")
 
@@ -286,19 +294,13 @@ class StepContext:
         return generator.restyle(self.real, self._target_style(generator, draw=int(which == "fake_again")))
 
     def _target_style(self, generator: StyledGenerator, draw: int) -> Tensor:
-        """The styles of the targets; the same draw gives the same ones throughout the batch."""
-        key = (self._style_from, draw)
-        if key not in self._style_draws:
-            self._style_draws[key] = self._noise() if self._style_from == "noise" else self._references()
-        drawn = self._style_draws[key]
-        if self._style_from == "noise":
-            return generator.style_from_noise(drawn, self.target_labels)
-        return generator.style_of(self.real[drawn], self.target_labels)
-
-    def _references(self) -> Tensor:
-        """For each target a random face of the batch that shows it, int64 ``(N,)``."""
-        shows = self.source_labels[None, :] == self.target_labels[:, None]
-        return (shows * (1 + self.uniform(*shows.shape))).argmax(dim=1)
+        """The styles of the targets; the same draw, 0 or 1, gives the same ones throughout the batch."""
+        if self._style_from == "reference":
+            assert self._references is not None, "compatibility.py asks for them"
+            return generator.style_of(self._references[:, draw], self.target_labels)
+        if draw not in self._style_noise:
+            self._style_noise[draw] = self._noise()
+        return generator.style_from_noise(self._style_noise[draw], self.target_labels)
 
     def _latent_generator(self) -> LatentGenerator:
         assert isinstance(self.generator, LatentGenerator), "its spec promises latents"
@@ -320,6 +322,12 @@ class StepContext:
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def joined(parts: Sequence[Parts]) -> Parts:
+    """Several batches as one."""
+    columns: Iterable[Any] = zip(*parts, strict=True)
+    return type(parts[0])._make(None if column[0] is None else torch.cat(column) for column in columns)
 
 
 def share(parts: Iterable[Tensor | None], index: int, count: int) -> tuple[Any, ...]:

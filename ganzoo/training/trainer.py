@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from ganzoo.config import Recipe, Stage
 from ganzoo.data.base import Dataset
 from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
+from ganzoo.data.pixels import dequantized
 from ganzoo.data.resident import Batch, Batches, make_batches
 from ganzoo.errors import GanzooError
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.training.compilation import compile_networks
-from ganzoo.training.context import Asked, StepContext, share
+from ganzoo.training.context import Asked, StepContext, joined, share
 from ganzoo.training.cuda_graphs import CudaGraphs
 from ganzoo.training.face_network import InstanceNetwork, face_network
 from ganzoo.training.graphs import Parts, Recorder, StepGraphs, attributes_of
@@ -35,7 +36,7 @@ from ganzoo.training.seeding import derived_seed, random_state, restore_random_s
 class BatchesFactory(Protocol):
     """Makes the batches of one stage."""
 
-    def __call__(self, batch_size: int) -> Batches: ...
+    def __call__(self, batch_size: int, flip: bool) -> Batches: ...
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Trainer:
         recipe: Resolved recipe, found compatible with the networks.
         generator: On the device.
         discriminator: On the device.
-        make_batches: Gives batches of a size from the training part.
+        make_batches: Gives batches of a size from the training part, with images mirrored at random or not.
         num_classes: K.
         fabric: Device and precision.
         seed: Seed of targets, penalties and noise.
@@ -93,7 +94,7 @@ class Trainer:
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.optimizers = create_optimizers(recipe, self.networks)
         self.average = MovingAverage(generator, recipe.ema) if recipe.ema else None
-        self.sample_targets = TARGET_SAMPLERS[recipe.targets]
+        self.sample_targets = TARGET_SAMPLERS.get(recipe.targets)
         self.random = torch.Generator(fabric.device).manual_seed(derived_seed(seed, "training"))
         self.losses = LossBuffer()
         self.position = Position()
@@ -104,7 +105,9 @@ class Trainer:
             [ready_phase(phase, self.networks, fabric.device, lambda: self._face_network) for phase in stage.phases]
             for stage in recipe.stages
         ]
-        self.batches = [make_batches(stage.batch_size) for stage in recipe.stages]
+        self.batches = [
+            make_batches(stage.batch_size, recipe.flip if stage.flip is None else stage.flip) for stage in recipe.stages
+        ]
         self.stage_steps = [
             stage.steps(batches.steps_per_epoch, batches.batch_size)
             for stage, batches in zip(recipe.stages, self.batches, strict=True)
@@ -281,7 +284,7 @@ class Trainer:
         batches = list(islice(coming, number))
         if number == 1:
             return batches[0]
-        together = Batch(*map(torch.cat, zip(*batches, strict=True)))
+        together = joined(batches)
         asked = self._carry_out((self.position.stage, number), partial(self._answers, number), together)
         self.answered.extend(Asked(*share(asked, index, number)) for index in range(number))
         return self.answered.popleft()
@@ -327,7 +330,7 @@ class Trainer:
 
     def _answers(self, number: int, together: Batch) -> Asked:
         """Asks for expressions in each of several batches, and makes the fakes of all in one pass."""
-        asked = Asked.joined([self._ask(Batch(*share(together, index, number))) for index in range(number)])
+        asked = joined([self._ask(Batch(*share(together, index, number))) for index in range(number)])
         context = self._context(asked)
         context.begin("discriminator", with_graph=())
         with self.fabric.autocast():
@@ -335,17 +338,25 @@ class Trainer:
         return asked._replace(fake=fake.image, attention=fake.attention)
 
     def _targets_per_face(self) -> int:
+        if self.sample_targets is None:
+            return 1
         return len(self.sample_targets(torch.zeros(1, dtype=torch.int64), self.num_classes, torch.Generator()))
 
     def _ask(self, batch: Batch) -> Asked:
-        """Draws what is asked of a batch."""
-        targets = self.sample_targets(batch.labels, self.num_classes, self.random)
+        """Draws what is asked of a batch, unless its references say it."""
+        targets = batch.reference_labels
+        if self.sample_targets is not None:
+            targets = self.sample_targets(batch.labels, self.num_classes, self.random)
+        assert targets is not None, "the batches bring references where the recipe asks for them"
         repeats = len(targets) // len(batch.labels)
-        images, labels, indices = (part.repeat_interleave(repeats, 0) if repeats > 1 else part for part in batch)
+        images, labels, indices = (part.repeat_interleave(repeats, 0) if repeats > 1 else part for part in batch[:3])
+        if self.recipe.dequantize:
+            images = dequantized(images, torch.rand(images.shape, device=images.device, generator=self.random))
+        asked = Asked(images, labels, targets, references=batch.references)
         if self.action_units is None:
-            return Asked(images, labels, targets)
+            return asked
         wanted = self.action_units.draw_targets(targets, self.random)
-        return Asked(images, labels, targets, self.action_units.of_faces(labels, indices), wanted)
+        return asked._replace(source_units=self.action_units.of_faces(labels, indices), target_units=wanted)
 
     def _context(self, asked: Asked) -> StepContext:
         keep_features = any("features" in phase.needs for phase in self.stages[self.position.stage])
@@ -389,8 +400,16 @@ def create_trainer(
     order = derived_seed(seed, "batches")
 
     @cache  # Stages of one batch size share the images on the device.
-    def batches(batch_size: int) -> Batches:
-        return make_batches(dataset.train, device=device, batch_size=batch_size, seed=order, flip=recipe.flip)
+    def batches(batch_size: int, flip: bool) -> Batches:
+        return make_batches(
+            dataset.train,
+            device=device,
+            batch_size=batch_size,
+            seed=order,
+            flip=flip,
+            sampling=recipe.sampling,
+            references=recipe.targets == "reference",
+        )
 
     return Trainer(
         recipe,

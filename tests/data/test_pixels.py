@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganzoo.data.pixels import resize_uint8, to_minus1_1, to_uint8
+from ganzoo.data.pixels import dequantized, resize_uint8, to_minus1_1, to_uint8
 
 LEVELS = torch.arange(256, dtype=torch.uint8)
 
@@ -23,6 +23,14 @@ def test_every_grey_level_survives_the_round_trip() -> None:
 def test_values_are_rounded_and_clamped() -> None:
     floats = torch.tensor([-3.0, 3.0, 0.6 / 127.5 - 1, 0.4 / 127.5 - 1])
     assert to_uint8(floats).tolist() == [0, 255, 1, 0]
+
+
+def test_dequantized_levels_fill_the_width_of_a_level() -> None:
+    noise = torch.rand(256, generator=torch.Generator().manual_seed(0))
+    spread = dequantized(to_minus1_1(torch.arange(256, dtype=torch.uint8)), noise)
+    torch.testing.assert_close(spread, (torch.arange(256) + noise) / 128 - 1)
+    assert spread.min() >= -1 and spread.max() < 1
+    assert ((spread + 1) * 128).floor().tolist() == list(range(256))
 
 
 def test_the_arguments_are_left_alone() -> None:

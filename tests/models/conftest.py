@@ -62,7 +62,7 @@ def _trainer(name: str, *changes: str) -> Trainer:
         recipe,
         create_generator(recipe.generator.name, **FACTS, **recipe.generator.arguments),
         create_discriminator(recipe.discriminator.name, **FACTS, **recipe.discriminator.arguments),
-        lambda batch_size: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1, flip=recipe.flip),
+        lambda batch_size, flip: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1, flip=flip),
         CLASSES,
         Fabric(accelerator="cpu", devices=1),
         seed=7,

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from ganzoo.config import load_recipe
 from ganzoo.models.base import create_discriminator, create_generator
+from ganzoo.models.ccyclegan import WholeImageNorm
 from ganzoo.models.cost import macs_per_image, traced_parameters
 
 FER = (1, 48, 4)
 DOWN = [16 * 64, 16 * 64 * 128, 16 * 128 * 256, 16 * 256 * 512]  # weights
-DOWN_BIASES, DOWN_NORMS = 64 + 128 + 256 + 512, 2 * (64 + 128 + 256)
+DOWN_BIASES, DOWN_NORMS = 64 + 128 + 256 + 512, 2 * 4
 DOWN_MACS = sum(count * side**2 for count, side in zip(DOWN, (23, 10, 4, 1), strict=True))
 
 
@@ -32,18 +33,18 @@ def images(size_px: int = 48, channels: int = 1) -> Tensor:
 def test_size_of_the_generator() -> None:
     bottleneck = [516 * 516, 516 * 512]
     up = [16 * 512 * 256, 16 * 512 * 128, 16 * 256 * 64, 16 * 128 * 1]
-    up_biases, up_norms = 256 + 128 + 64 + 1, 2 * (256 + 128 + 64)
+    up_biases, up_norms = 256 + 128 + 64 + 1, 2 * 3
     parameters = sum(DOWN + bottleneck + up) + DOWN_BIASES + DOWN_NORMS + 516 + 512 + up_biases + up_norms
-    assert traced_parameters("ccyclegan", {}, FER, "generator") == parameters == 6_698_133
+    assert traced_parameters("ccyclegan", {}, FER, "generator") == parameters == 6_696_355
     macs = DOWN_MACS + sum(bottleneck) + sum(count * side**2 for count, side in zip(up, (1, 4, 10, 23), strict=True))
     assert macs_per_image("ccyclegan", {}, FER) == macs == 70_837_264
 
 
 def test_size_of_the_discriminator() -> None:
     heads = [512 * 512, 512 * 1, 512 * 512, 512 * 4]
-    norms = DOWN_NORMS - 2 * 64  # none on the first map
+    norms = DOWN_NORMS - 2  # none on the first map
     parameters = sum(DOWN + heads) + DOWN_BIASES + norms + 512 + 1 + 512 + 4
-    assert traced_parameters("ccyclegan", {}, FER, "discriminator") == parameters == 3_283_141
+    assert traced_parameters("ccyclegan", {}, FER, "discriminator") == parameters == 3_282_379
     assert macs_per_image("ccyclegan", {}, FER, "discriminator") == DOWN_MACS + sum(heads)
 
 
@@ -75,10 +76,16 @@ def test_maps_on_the_way_down_and_up(size_px: int, down: list[int], up: list[int
     assert shapes_of(tiny("discriminator", size_px), nn.Conv2d, image) == down
 
 
-def test_maps_of_one_pixel_are_not_normalised() -> None:
-    normalised = [23, 10, 4]
-    assert shapes_of(tiny(), nn.InstanceNorm2d, images(), torch.eye(4)[:2]) == normalised + normalised[::-1]
-    assert shapes_of(tiny("discriminator"), nn.InstanceNorm2d, images()) == normalised[1:]
+def test_maps_are_normalised_as_a_whole_that_of_one_pixel_too() -> None:
+    normalised = [23, 10, 4, 1]
+    assert shapes_of(tiny(), WholeImageNorm, images(), torch.eye(4)[:2]) == normalised + normalised[-2::-1]
+    assert shapes_of(tiny("discriminator"), WholeImageNorm, images()) == normalised[1:]
+    features = torch.tensor([1.0, 2.0, 3.0, 6.0]).reshape(1, 2, 1, 2).requires_grad_()
+    normalized = WholeImageNorm()(features)
+    assert normalized.flatten().tolist() == pytest.approx([(x - 3) / (3.5**0.5 + 1e-3) for x in (1, 2, 3, 6)])
+    flat = torch.ones(1, 2, 1, 2, requires_grad=True)  # all activations alike, or all dead
+    WholeImageNorm()(flat).sum().backward()
+    assert flat.grad is not None and flat.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(("size_px", "channels", "classes"), [(32, 3, 2), (48, 1, 8), (64, 3, 4), (128, 1, 3)])
@@ -113,7 +120,7 @@ def test_published_settings() -> None:
     recipe = load_recipe("ccyclegan")
     (stage,) = recipe.stages
     judge, maker = stage.phases
-    assert (stage.epochs, stage.batch_size, maker.every, recipe.flip) == (170, 64, 5, False)
+    assert (stage.epochs, stage.batch_size, maker.every, recipe.flip) == (170, 64, 5, True)
     assert (recipe.optimizer.lr, recipe.optimizer.betas, recipe.targets) == (2e-4, (0.5, 0.999), "all_other")
     assert {name: term.weight for name, term in judge.terms.items()} == {"adversarial": 1, "null_class": 1}
     assert {term.arguments["fake_weight"] for term in judge.terms.values()} == {3}

@@ -72,4 +72,5 @@ def test_the_mapping_network_learns_slowly_and_references_train_the_synthesis_al
         ("reference", ("discriminator",)),
         ("reference", ("generator.synthesis",)),
     ]
-    assert stage.phases[2].terms["diversity"].weight_at(0.25) == 0.75
+    assert stage.phases[2].terms["diversity"].weight_at(0.25) == 1.5
+    assert (recipe.targets, recipe.sampling) == ("reference", "balanced")

@@ -240,14 +240,14 @@ def test_what_was_judged_is_not_judged_again_beside_another() -> None:
 def test_each_image_is_judged_under_its_own_condition() -> None:
     context, _, judge = _context(discriminator=_ConditionedDiscriminator)
     context.begin("discriminator", NOTHING)
-    for of in ("real", "fake", "cycle", "self_reconstruction", "mismatched"):
+    for of in ("real", "fake", "cycle", "self_reconstruction", "mismatched", "mismatched_as_data"):
         context.scores(of)  # type: ignore[arg-type]  # a list of literals is inferred as strings
     context.discriminate(context.real, like="fake")
     conditions = [condition for _, condition in judge.calls]
-    mismatched = conditions[4]
-    assert conditions == [LABELS.tolist(), TARGETS.tolist(), LABELS.tolist(), LABELS.tolist(), mismatched, TARGETS.tolist()]
-    assert all(wrong != own for wrong, own in zip(mismatched, LABELS.tolist(), strict=True))
-    assert torch.equal(judge.calls[4][0], context.real)
+    mismatched = conditions[4:6]
+    assert conditions == [LABELS.tolist(), TARGETS.tolist(), LABELS.tolist(), LABELS.tolist(), *mismatched, TARGETS.tolist()]
+    assert all(wrong != own for labels in mismatched for wrong, own in zip(labels, LABELS.tolist(), strict=True))
+    assert torch.equal(judge.calls[4][0], context.real) and torch.equal(judge.calls[5][0], context.real)
 
 
 def test_other_images_are_judged_every_time() -> None:
@@ -350,7 +350,10 @@ def _styled_context() -> tuple[StepContext, _StyledGenerator]:
     maker = _StyledGenerator()
     real = torch.tensor([0.0, 10, 20]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone()
     random = torch.Generator().manual_seed(0)
-    return StepContext(maker, _CountingDiscriminator(), Asked(real, LABELS, TARGETS), CLASSES, random), maker
+    means = torch.tensor([[10.0, 11], [10, 12], [0, 3]])
+    references = means[:, :, None, None, None].expand(-1, -1, 1, 2, 2)
+    asked = Asked(real, LABELS, TARGETS, references=references)
+    return StepContext(maker, _CountingDiscriminator(), asked, CLASSES, random), maker
 
 
 def test_styles_from_noise_stay_the_same_throughout_a_batch_and_differ_between_draws() -> None:
@@ -365,12 +368,12 @@ def test_styles_from_noise_stay_the_same_throughout_a_batch_and_differ_between_d
     torch.testing.assert_close(context.generated("fake").style, fake.style)
 
 
-def test_references_show_the_target() -> None:
+def test_styles_are_those_of_the_references_first_one_then_the_other() -> None:
     context, maker = _styled_context()
-    context.begin("discriminator", NOTHING, "reference")
-    # Targets are 1, 1, 0; faces of mean 0, 10, 20 show 0, 1, 2.
+    context.begin("generator", FAKE, "reference")
     assert context.generated("fake").image[:, 0, 0, 0].tolist() == [0 + 10, 10 + 10, 20 + 0]
-    assert maker.references == [[10.0, 10.0, 0.0]]
+    assert context.generated("fake_again").image[:, 0, 0, 0].tolist() == [0 + 11, 10 + 12, 20 + 3]
+    assert maker.references == [[10.0, 10.0, 0.0], [11.0, 12.0, 3.0]]
 
 
 def test_the_way_back_takes_the_style_of_the_source() -> None:

@@ -51,7 +51,7 @@ def make_trainer(images: int = 800, penalty: str = "gradient_penalty") -> Traine
         settings,
         create_generator("stargan", **FACTS, **settings.generator.arguments),
         create_discriminator("patch_classifier", **FACTS, **settings.discriminator.arguments),
-        lambda batch_size: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1),
+        lambda batch_size, flip: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1, flip=flip),
         3,
         Fabric(accelerator="cpu", devices=1),
         seed=7,

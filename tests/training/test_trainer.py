@@ -49,7 +49,7 @@ def trainer(settings: Recipe, images: int = 24) -> Trainer:
         settings,
         create_generator(settings.generator.name, **FACTS, **settings.generator.arguments),
         create_discriminator(settings.discriminator.name, **FACTS, **settings.discriminator.arguments),
-        lambda batch_size: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1),
+        lambda batch_size, flip: make_batches(split, device=torch.device("cpu"), batch_size=batch_size, seed=1, flip=flip),
         3,
         Fabric(accelerator="cpu", devices=1),
         seed=7,
