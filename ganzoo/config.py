@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -183,6 +184,10 @@ class Stage(_Settings):
         linear_decay_from: Share of the stage after which learning rates fall linearly to zero; 1 keeps them constant.
         lr_factor: Factor of all learning rates in this stage; 0.1 in a second stage is a drop to a tenth.
         flip: Mirror training images at random in this stage; None for what the recipe says.
+        simultaneous: All phases that are due learn from the weights that the batch found: every gradient is computed before
+            any step is taken. Otherwise a phase sees the steps of those before it.
+        fresh_optimizers: Optimizers of the stage's phases forget what earlier stages left in them (Adam: moments and step
+            counts), as when every stage is a program of its own; otherwise they go on.
     """
 
     epochs: float | None = Field(None, gt=0)
@@ -192,12 +197,28 @@ class Stage(_Settings):
     linear_decay_from: float = Field(1.0, ge=0, le=1)
     lr_factor: float = Field(1.0, gt=0)
     flip: Annotated[bool | None, UNNAMED_AT_DEFAULT] = None
+    simultaneous: Annotated[bool, UNNAMED_AT_DEFAULT] = False
+    fresh_optimizers: Annotated[bool, UNNAMED_AT_DEFAULT] = False
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
         if (self.epochs is None) == (self.images is None):
             raise ValueError("give either epochs or images")
         return self
+
+    @model_validator(mode="after")
+    def _one_gradient_each(self) -> Stage:
+        """Of simultaneous phases two that share parameters would add up their gradients and step twice."""
+        parts = sorted(part for phase in self.phases for part in phase.update)
+        for part, other in pairwise(parts) if self.simultaneous else ():
+            if part == other or other.startswith(f"{part}."):
+                raise ValueError(f"simultaneous phases must not share parameters, as '{part}' and '{other}' do")
+        return self
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Networks, or parts of networks, that its phases update."""
+        return frozenset(part for phase in self.phases for part in phase.update)
 
     def steps(self, steps_per_epoch: int, batch_size: int) -> int:
         """Number of batches, given how many make an epoch."""

@@ -380,10 +380,32 @@ def test_differences_name_key_and_both_values() -> None:
         ("batch_size=9", False),
         ("lr_factor=0.1", False),
         ("generator.width=9", False),
+        ("stages.0.simultaneous=true", False),
+        ("stages.0.simultaneous=false", True),
+        ("stages.0.fresh_optimizers=true", False),
     ],
 )
 def test_identity_leaves_out_length_and_words(change: str, is_same: bool) -> None:
     assert (_set(change).identity() == _set().identity()) is is_same
+
+
+def test_what_earlier_runs_did_not_know_is_left_out_of_their_identity() -> None:
+    """Their fingerprints stay what they were."""
+    assert {"simultaneous", "fresh_optimizers"}.isdisjoint(_set().identity()["stages"][0])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("generator", "generator"), ("generator.main", "generator"), ("generator", "generator.main.0")]
+)
+def test_simultaneous_phases_that_share_parameters_are_refused(first: str, second: str) -> None:
+    terms = {"adversarial": None}
+    phases = [{"update": first, "terms": terms}, {"update": "discriminator", "terms": terms}, {"update": second, "terms": terms}]
+    record = {**load_recipe("stargan").model_dump(), "stages": [{"epochs": 1, "batch_size": 8, "phases": phases}]}
+    assert parse_recipe(record, "test").stages
+    record["stages"][0]["simultaneous"] = True
+    with pytest.raises(GanzooError, match="simultaneous phases must not share parameters, as 'generator") as refusal:
+        parse_recipe(record, "test")
+    assert "\n" not in str(refusal.value)
 
 
 def test_what_is_read_cannot_be_changed() -> None:

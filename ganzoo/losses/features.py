@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity, l1_loss
 
 from ganzoo.errors import GanzooError
 from ganzoo.losses.base import GENERATOR, Generated, Need, Side, StepContext
-from ganzoo.losses.frozen import FaceNetwork, Vgg16
+from ganzoo.losses.frozen import FaceNetwork, Vgg16, WeightsKind, check_kind
 from ganzoo.registry import LOSSES
 
 Compared = Literal["pairs", "means"]
@@ -58,15 +58,19 @@ class _OfFrozenNetwork(nn.Module, ABC):
         image: ``fake``, ``cycle`` or ``self_reconstruction``.
         weights: Local file of VGG-16 weights, such as VGG-Face's; where left out, a network made from the training faces.
         size_px: Side that images are resized to for VGG-16.
+        weights_kind: Whose conventions the file follows: ``imagenet`` or ``vgg_face``, see :class:`ganzoo.losses.frozen.Vgg16`.
     """
 
     sides: ClassVar[frozenset[Side]] = GENERATOR
     face_network: FaceNetwork | None
 
-    def __init__(self, image: Generated, weights: str | None, size_px: int) -> None:
+    def __init__(self, image: Generated, weights: str | None, size_px: int, weights_kind: WeightsKind) -> None:
         super().__init__()
         self.image = _generated(image, "a comparison with the source", but="sample")
-        self.face_network = None if weights is None else Vgg16(weights, size_px)
+        check_kind(weights_kind)
+        if weights is None and weights_kind != "imagenet":
+            raise GanzooError(f"weights_kind '{weights_kind}' says what a file holds; name it: weights=FILE.")
+        self.face_network = None if weights is None else Vgg16(weights, size_px, weights_kind)
 
     def needs(self, side: Side) -> frozenset[Need]:
         return frozenset({self.image, "source"})
@@ -88,21 +92,36 @@ class _OfFrozenNetwork(nn.Module, ABC):
 class Perceptual(_OfFrozenNetwork):
     """Σ over layers l of E|φ_l(x) - φ_l(y)|, each a mean over its features, φ a frozen network (arXiv 1603.08155).
 
-    ExprGAN (arXiv 1709.03842) takes VGG-Face from conv1_2 to conv5_2, which ``weights`` can be. Left out, φ is a network that
+    ExprGAN (arXiv 1709.03842) takes VGG-Face from conv1_2 to conv5_2 before the ReLU: a file of ``weights_kind: vgg_face``. Its
+    public code divides each mean once more by the map's area, as ``divide_by_area`` does. Without a file φ is a network that
     learned to tell the training faces apart, without their labels.
 
     Args:
         image: Which generated image is compared with its source: ``fake``, ``cycle`` or ``self_reconstruction``.
-        weights: Local file of VGG-16 weights in torchvision's layout.
+        weights: Local file of VGG-16 weights.
         size_px: Side that images are resized to for VGG-16.
+        weights_kind: Whose conventions the file follows: ``imagenet`` or ``vgg_face``, see :class:`ganzoo.losses.frozen.Vgg16`.
+        divide_by_area: Each layer's mean is divided by the positions of its map (of VGG-16 at 224 px by 224², 112², 56², 28² and
+            14²), so that a layer of half the side weighs four times as much.
     """
 
-    def __init__(self, image: Generated = "self_reconstruction", weights: str | None = None, size_px: int = 224) -> None:
-        super().__init__(image, weights, size_px)
+    def __init__(
+        self,
+        image: Generated = "self_reconstruction",
+        weights: str | None = None,
+        size_px: int = 224,
+        weights_kind: WeightsKind = "imagenet",
+        divide_by_area: bool = False,
+    ) -> None:
+        super().__init__(image, weights, size_px, weights_kind)
+        self.divide_by_area = divide_by_area
 
     def _distance(self, real: tuple[Tensor, ...], generated: tuple[Tensor, ...]) -> Tensor:
         layers = zip(real, generated, strict=True)
-        return torch.stack([l1_loss(after.float(), before.float()) for before, after in layers]).sum()
+        return torch.stack([l1_loss(after.float(), before.float()) / self._area(before) for before, after in layers]).sum()
+
+    def _area(self, maps: Tensor) -> int:
+        return maps[0, 0].numel() if self.divide_by_area else 1
 
 
 @LOSSES.register("identity")
@@ -115,16 +134,22 @@ class Identity(_OfFrozenNetwork):
     Args:
         image: Which generated image is compared with its source: ``fake``, ``cycle`` or ``self_reconstruction``.
         distance: ``cosine`` or ``l1``.
-        weights: Local file of VGG-16 weights in torchvision's layout.
+        weights: Local file of VGG-16 weights.
         size_px: Side that images are resized to for VGG-16.
+        weights_kind: Whose conventions the file follows: ``imagenet`` or ``vgg_face``, see :class:`ganzoo.losses.frozen.Vgg16`.
     """
 
     def __init__(
-        self, image: Generated = "fake", distance: Distance = "cosine", weights: str | None = None, size_px: int = 224
+        self,
+        image: Generated = "fake",
+        distance: Distance = "cosine",
+        weights: str | None = None,
+        size_px: int = 224,
+        weights_kind: WeightsKind = "imagenet",
     ) -> None:
         if distance not in get_args(Distance):
             raise GanzooError(f"identity knows the distances {' and '.join(get_args(Distance))}, not '{distance}'.")
-        super().__init__(image, weights, size_px)
+        super().__init__(image, weights, size_px, weights_kind)
         self.distance = distance
 
     def _distance(self, real: tuple[Tensor, ...], generated: tuple[Tensor, ...]) -> Tensor:

@@ -12,7 +12,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.losses.base import DISCRIMINATOR, Need, Reduction, Side, StepContext
 from ganzoo.registry import LOSSES
 
-Where = Literal["line", "real", "fake", "around_real"]
+Where = Literal["line", "real", "fake", "around_real", "line_around_real"]
 
 
 @LOSSES.register("gradient_penalty")
@@ -23,7 +23,9 @@ class GradientPenalty:
         center: Norm that costs nothing: 1, or 0.
         one_sided: Only norms above the centre cost (WGAN-LP, arXiv 1709.08894).
         where: Points x̂: on the ``line`` a·x + (1-a)·fake with a ~ U(0, 1) per image, at ``real`` images, at ``fake`` ones, or
-            ``around_real`` (x + ½·std(x)·U(0, 1), DRAGAN, arXiv 1705.07215).
+            ``around_real``, x + ½·std(x)·u with u ~ U(0, 1) per pixel and std over the batch (DRAGAN, arXiv 1705.07215); or
+            ``line_around_real``, on the line from x to that point: x + a·½·std(x)·u with a ~ U(0, 1) per image (DRAGAN as
+            AttGAN's public code has it).
         reduction: How the patch scores of an image become the D that is differentiated. StarGAN sums them, so that the
             bound is on the sum while the adversarial terms use the mean; ``mean`` bounds the mean.
     """
@@ -59,6 +61,9 @@ class GradientPenalty:
             return context.generated("fake").image.to(real.dtype)
         if self.where == "around_real":
             return real + 0.5 * real.std() * context.uniform(*real.shape)
+        if self.where == "line_around_real":
+            step = 0.5 * real.std(correction=0) * context.uniform(*real.shape)
+            return real + context.uniform(len(real), 1, 1, 1) * step
         return real
 
 
@@ -102,21 +107,30 @@ class LeCam(nn.Module):
     """E[relu(D(x) - a_fake)² + relu(a_real - D(fake))²], a the moving averages of past scores (LeCam, arXiv 2104.03310).
 
     Scores of real images that rise above what generated ones usually get, and the reverse, cost: on little data the
-    discriminator then overfits less. The averages start at the first batch's and take in a batch before judging it.
+    discriminator then overfits less. The averages start at the first batch's and take in a batch before judging it. Its public
+    code has two forms: for BigGAN ``decay: 0.9, start: 1000`` with weight 0.3 (there the generator's steps are counted), for
+    StyleGAN2 ``decay: 0.99, debias: true`` with weight 3e-7 to 1e-6.
 
     Args:
         decay: Share of the past in the averages: ``average = decay * average + (1 - decay) * batch``.
+        start: Batches of the discriminator up to which the term is 0; before, the averages are the latest batch's.
+        debias: The averages start at zero and are divided by ``1 - decay**n`` after n batches: while n is small a batch weighs as
+            much as any other. Otherwise the first one weighs ``decay**(n - 1)``.
     """
 
     sides: ClassVar[frozenset[Side]] = DISCRIMINATOR
     averages: Tensor
     batches: Tensor
 
-    def __init__(self, decay: float = 0.99) -> None:
+    def __init__(self, decay: float = 0.99, start: int = 0, debias: bool = False) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise GanzooError(f"lecam has no decay {decay}; it must be at least 0 and below 1.")
-        self.decay = decay
+        if start < 0:
+            raise GanzooError(f"lecam starts after 0 batches or more, not {start}.")
+        if start and debias:
+            raise GanzooError("lecam: averages that start late start from a batch's; with start there is nothing to debias.")
+        self.decay, self.start, self.debias = decay, start, debias
         self.register_buffer("averages", torch.zeros(2))  # of real, of generated scores
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
@@ -128,10 +142,16 @@ class LeCam(nn.Module):
         real, fake = (output.scores.float() for output in context.real_and_generated_scores("fake"))
         self._take_in(real, fake)
         real_average, fake_average = self.averages.clone()
-        return relu(real - fake_average).square().mean() + relu(real_average - fake).square().mean()
+        value = relu(real - fake_average).square().mean() + relu(real_average - fake).square().mean()
+        return value * (self.batches > self.start) if self.start else value
 
     @torch.no_grad()
     def _take_in(self, real: Tensor, fake: Tensor) -> None:
         now = torch.stack([real.mean(), fake.mean()])
-        self.averages.copy_(torch.where(self.batches == 0, now, self.decay * self.averages + (1 - self.decay) * now))
+        if self.debias:
+            share = (1 - self.decay) / (1 - self.decay ** (self.batches + 1))
+            self.averages.lerp_(now, share)
+        else:
+            follows = (self.batches == 0) | (self.batches + 1 < self.start)
+            self.averages.copy_(torch.where(follows, now, self.decay * self.averages + (1 - self.decay) * now))
         self.batches += 1

@@ -1,10 +1,13 @@
 """ACGAN: Conditional Image Synthesis with Auxiliary Classifier GANs (arXiv 1610.09585), at 48 px.
 
-The layout is that of the common re-implementation for small images, not the paper's deeper stack for 128 px: noise times an
-embedding of the class, two levels up; four levels down to one head for realness and one for the class. Differs from it:
+The layout is PyTorch-GAN's (github.com/eriklindernoren/PyTorch-GAN, implementations/acgan) for small images, not the paper's
+deeper stack for 128 px: noise times an embedding of the class, two levels up; four levels down to one head for realness and
+one for the class. Differs from it:
 
-* Batch norm has the usual epsilon. Heads give logits; sigmoid and softmax are part of the losses.
-* Dropout drops whole channels, and is a setting.
+* Batch norm has the usual epsilon, 1e-5, where 0.8 stands there.
+* Heads give logits; sigmoid and softmax are part of the losses, where the class's loss there takes a second softmax.
+* Linear layers start as N(0, 0.02) and all biases at 0, where they are PyTorch's there.
+* The share of channels that are dropped is a setting.
 """
 
 from __future__ import annotations

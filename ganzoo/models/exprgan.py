@@ -7,18 +7,20 @@ appears when a face's code is exchanged. Differs from the publication:
 
 * Any size that is a multiple of 8 px: as many levels as leave a map of at least 4×4 (three and 6×6 at 48 px, where the
   publication has five and 4×4 at 128 px), so the last maps are wider; the discriminator's last map is 3×3 at 48 px.
-* Q reads the features that the realness score reads, before the label is appended to them.
-* Weights start as in PyTorch, for want of published facts at hand.
 * Translations are scored at full intensity (every number of the code ±1), so that a score has no chance in it.
+
+As in its public code are: where convolutions of every other pixel lie (TensorFlow's padding), batch norm without gain and with
+epsilon 1e-3, the label beside the features that both score and Q are read off, and how weights start (`_initialise`).
 """
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ganzoo.models.base import (
     CODE_SIZE,
@@ -35,6 +37,7 @@ from ganzoo.registry import DISCRIMINATORS, GENERATORS
 NOISE_SIZE = 50
 SMALLEST_PX = 4
 JUDGING_LEVELS = 4
+BATCH_NORM_EPS = 1e-3
 
 
 @GENERATORS.register("exprgan")
@@ -65,6 +68,7 @@ class ExprGANGenerator(LatentGenerator):
         smallest_px = image_size_px // 2**levels
         self.encoder = _encoder(image_channels, width, levels, smallest_px)
         self.decoder = _Decoder(image_channels, 16 * width, levels, smallest_px, num_classes)
+        _initialise(self)
 
     def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
         """Translates faces.
@@ -116,6 +120,7 @@ class ExprGANDiscriminator(LatentDiscriminator):
         super().__init__()
         self.image = _ImageJudge(image_channels, image_size_px, num_classes, width, features)
         self.latent = nn.Sequential(*_dense(NOISE_SIZE, 64), *_dense(64, 32), *_dense(32, 16), nn.Linear(16, 1))
+        _initialise(self)
 
     def forward(self, image: Tensor, condition: Tensor) -> DiscriminatorOutput:
         """Judges images as faces of a class.
@@ -167,13 +172,13 @@ class _ImageJudge(nn.Module):
         super().__init__()
         channels = [image_channels, *(width * 2**level for level in range(JUDGING_LEVELS))]
         self.convolutions = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(above + num_classes, below, 5, 2, 2), nn.BatchNorm2d(below), nn.ReLU())
+            nn.Sequential(_HalvingConv2d(above + num_classes, below), _shifting(nn.BatchNorm2d(below, BATCH_NORM_EPS)), nn.ReLU())
             for above, below in zip(channels, channels[1:], strict=False)
         )
         smallest_px = -(-image_size_px // 2**JUDGING_LEVELS)
         self.shared = nn.Sequential(*_dense((channels[-1] + num_classes) * smallest_px**2, features, leak=0.2))
         self.score = nn.Linear(features + num_classes, 1)
-        self.code = nn.Sequential(*_dense(features, 128, leak=0.2))
+        self.code = nn.Sequential(*_dense(features + num_classes, 128, leak=0.2))
         self.blocks = nn.ModuleList(
             nn.Sequential(*_dense(128, 64, leak=0.2), nn.Linear(64, CODE_SIZE), nn.Tanh()) for _ in range(num_classes)
         )
@@ -183,8 +188,9 @@ class _ImageJudge(nn.Module):
         for convolution in self.convolutions:
             maps = tile_condition(convolution(maps), label)
         features = self.shared(maps.flatten(1))
+        features = torch.cat([features, label.to(features.dtype)], dim=1)
         code = self.code(features)
-        scores: Tensor = self.score(torch.cat([features, label.to(features.dtype)], dim=1))
+        scores: Tensor = self.score(features)
         return scores, torch.cat([block(code) for block in self.blocks], dim=1)
 
 
@@ -192,9 +198,43 @@ def _encoder(image_channels: int, width: int, levels: int, smallest_px: int) -> 
     channels = [image_channels, *(width * 2**level for level in range(levels))]
     layers: list[nn.Module] = []
     for above, below in zip(channels, channels[1:], strict=False):
-        layers += [nn.Conv2d(above, below, 5, 2, 2), nn.ReLU()]
+        layers += [_HalvingConv2d(above, below), nn.ReLU()]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * smallest_px**2, NOISE_SIZE), nn.Tanh())
 
 
 def _dense(inputs: int, outputs: int, leak: float = 0.0) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(leak)]
+    return [nn.Linear(inputs, outputs), _shifting(nn.BatchNorm1d(outputs, BATCH_NORM_EPS)), nn.LeakyReLU(leak)]
+
+
+class _HalvingConv2d(nn.Conv2d):
+    """5×5 at every other pixel; padded as in TensorFlow, which gives an even side one row at its start and two at its end."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 5, 2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        height, width = input.shape[2:]
+        return super().forward(pad(input, (1 + width % 2, 2, 1 + height % 2, 2)))
+
+
+def _shifting(norm: nn.Module) -> nn.Module:
+    """Batch norm without a gain."""
+    norm.register_parameter("weight", None)
+    return norm
+
+
+def _initialise(network: nn.Module) -> None:
+    """Weights ~ N(0, σ), biases 0, with m = √(inputs · outputs): linear layers σ = √(1 / m); convolutions drawn again beyond 2σ,
+    of every other pixel σ = √(2 / (25 m)), the decoder's σ = 0.02."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0.0, (module.in_features * module.out_features) ** -0.25)
+        elif isinstance(module, nn.Conv2d):
+            deviation = 0.02
+            if isinstance(module, _HalvingConv2d):
+                deviation = sqrt(2 / (25 * sqrt(module.in_channels * module.out_channels)))
+            nn.init.trunc_normal_(module.weight, 0.0, deviation, -2 * deviation, 2 * deviation)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -129,8 +129,15 @@ class StepContext:
         self._kept = {key: kept for key, kept in self._kept.items() if kept.networks.isdisjoint(networks)}
 
     def spent(self) -> None:
-        """Forgets what carries a graph, which a backward pass has used up."""
+        """Forgets the graphs that the present side's backward pass has used up; images stay, without one."""
+        if self.side == "discriminator":
+            self.updated({"discriminator"})
+            return
+        images = {name: kept for (name, graph), kept in self._kept.items() if graph and isinstance(kept.value, GeneratorOutput)}
         self._kept = {(name, graph): kept for (name, graph), kept in self._kept.items() if not graph}
+        for name, (value, networks, features) in images.items():
+            assert isinstance(value, GeneratorOutput)
+            self._kept[name, False] = _Kept(_detached(value), networks, features)
 
     def generated(self, which: Generated) -> GeneratorOutput:
         """See :class:`ganzoo.losses.base.StepContext`."""

@@ -263,14 +263,20 @@ class _Costs:
         return next((above.name.removeprefix(kind) for above in _upwards(event) if above.name.startswith(kind)), None)
 
     def _find_phases(self) -> list[tuple[float, float, str]]:
-        """When each phase ran: from its first term to the end of its last optimiser step, and its name."""
+        """When each phase ran, and its name: from its first term to its last optimiser step, or to the next phase's first term
+        where they step together (then the steps count for the last)."""
         phases: list[tuple[float, float, str]] = []
         marks = [event for event in self._events if event.name.startswith((_TERM, _OPTIMIZER))]
         began: float | None = None
+        label = ""
         for event in sorted(marks, key=lambda mark: mark.time_range.start):
             if event.name.startswith(_TERM):
+                of = event.name.removeprefix(_TERM).rpartition(".")[0]
+                if began is not None and of != label:
+                    phases.append((began, event.time_range.start, label))
+                    began = None
                 if began is None:
-                    began, label = event.time_range.start, event.name.removeprefix(_TERM).rpartition(".")[0]
+                    began, label = event.time_range.start, of
             elif began is not None:
                 phases.append((began, event.time_range.end, label))
                 began = None

@@ -147,6 +147,7 @@ class Trainer:
             self.answered.clear()
             if self.graphs is not None:
                 self.graphs.forget()
+            self._renew_optimizers()
 
     def compile(self) -> None:
         """Compiles the networks; on CUDA, records the steps too. A state must be loaded before."""
@@ -326,7 +327,15 @@ class Trainer:
         It depends on nothing but tensors, so that it may be recorded and replayed.
         """
         context = self._context(batch if isinstance(batch, Asked) else self._ask(batch))
-        return [self._phase_step(phase, context, images_with_graph(due[index:])) for index, phase in enumerate(due)]
+        simultaneous, values = self.recipe.stages[self.position.stage].simultaneous, []
+        for index, phase in enumerate(due):
+            values.append(self._backward(phase, context, images_with_graph(due[index:])))
+            if not simultaneous:
+                self._update(phase, context)
+        if simultaneous:
+            for phase in due:
+                self._update(phase, context)
+        return values
 
     def _answers(self, number: int, together: Batch) -> Asked:
         """Asks for expressions in each of several batches, and makes the fakes of all in one pass."""
@@ -362,26 +371,34 @@ class Trainer:
         keep_features = any("features" in phase.needs for phase in self.stages[self.position.stage])
         return StepContext(self.generator, self.discriminator, asked, self.num_classes, self.random, keep_features)
 
-    def _phase_step(self, phase: ReadyPhase, context: StepContext, with_graph: frozenset[str]) -> Tensor:
+    def _backward(self, phase: ReadyPhase, context: StepContext, with_graph: frozenset[str]) -> Tensor:
+        """Leaves a phase's gradients with its parameters, and gives the values of its terms."""
         context.begin(phase.settings.side, with_graph, phase.settings.style)
         with self.fabric.autocast():
             values = torch.stack([_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)])
         total = (values * phase.weights.on_device).sum()
-        optimizers = [self.optimizers[part] for part in phase.settings.update]
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         if total.requires_grad:
             total.backward(inputs=phase.parameters)
         if all(parameter.grad is None for parameter in phase.parameters):
             raise GanzooError(f"No gradient reaches {phase.label}: its terms ({', '.join(phase.names)}) do not depend on it.")
+        context.spent()
+        return values.detach()
+
+    def _update(self, phase: ReadyPhase, context: StepContext) -> None:
+        """Steps by the gradients that :meth:`_backward` left."""
         if phase.settings.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(phase.parameters, phase.settings.clip_gradient_norm)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)  # Now, or they would take up memory in the steps that follow.
-        if phase.settings.side == "generator":
-            context.spent()
+        for part in phase.settings.update:
+            self.optimizers[part].step()
+            self.optimizers[part].zero_grad(set_to_none=True)  # Now, or they would take up memory in the steps that follow.
         context.updated(phase.settings.networks)
-        return values.detach()
+
+    def _renew_optimizers(self) -> None:
+        """Empties those of a stage that begins, if it wants them fresh."""
+        for stage in self.recipe.stages[self.position.stage : self.position.stage + 1]:
+            for part in stage.parts if stage.fresh_optimizers else ():
+                self.optimizers[part].state.clear()
 
     @cached_property
     def _face_network(self) -> InstanceNetwork:

@@ -48,3 +48,19 @@ def test_total_variation_averages_squared_differences_of_neighbours() -> None:
     assert TotalVariation()(context).item() == pytest.approx(6 / 4 + 8 / 3)
     with pytest.raises(GanzooError, match="knows no image 'fakes'"):
         TotalVariation("fakes")  # type: ignore[arg-type]  # what a recipe may hold
+
+
+def test_total_variation_per_side_is_the_published_sum() -> None:
+    image = torch.tensor([[0.0, 1.0, 1.0], [2.0, 1.0, -1.0]]).view(1, 1, 2, 3).repeat(5, 1, 1, 1)
+    context = cast(StepContext, SimpleNamespace(generated=lambda which: GeneratorOutput(image)))
+    # Of each image half the squares across, 1 + 0 + 1 + 4, over the width, and half those down, 4 + 0 + 4, over the height.
+    assert TotalVariation(per="side")(context).item() == pytest.approx(6 / 2 / 3 + 8 / 2 / 2)
+    with pytest.raises(GanzooError, match="per pixel or per side, not per 'row'"):
+        TotalVariation(per="row")  # type: ignore[arg-type]  # what a recipe may hold
+
+
+@pytest.mark.parametrize(("shape", "times"), [((2, 1, 48, 48), 23.5), ((2, 3, 128, 128), 190.5)])
+def test_total_variation_per_side_grows_with_the_image(shape: tuple[int, ...], times: float) -> None:
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    context = cast(StepContext, SimpleNamespace(generated=lambda which: GeneratorOutput(image)))
+    assert float(TotalVariation(per="side")(context)) == pytest.approx(times * float(TotalVariation()(context)), rel=1e-5)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn.functional import conv2d
 from torchvision.models import vgg16
 
 from ganzoo.compatibility import ImageFacts, find_problems
@@ -62,6 +63,11 @@ def test_perceptual_distance_adds_the_layers_means() -> None:
     assert float(compared(Perceptual(image="cycle"))) == 0
 
 
+def test_perceptual_distance_can_divide_each_layer_by_its_area() -> None:
+    # Means as above; the pixels' map has 4 positions, the sums' one.
+    assert float(compared(Perceptual(divide_by_area=True))) == pytest.approx(4 / 4 / 4 + 4 / 2 / 1)
+
+
 def test_identity_compares_the_last_layer() -> None:
     # cos((3, 0), (3, 4)) = 9 / 15.
     assert float(compared(Identity()).detach()) == pytest.approx(1 - 0.6)
@@ -79,6 +85,8 @@ def test_the_gradient_goes_through_the_generated_image() -> None:
         (lambda: FeatureMatching("fake_again"), "no image 'fake_again'"),
         (lambda: Perceptual(image="sample"), "no image 'sample' for a comparison with the source"),
         (lambda: Identity(distance="l2"), "cosine and l1, not 'l2'"),  # type: ignore[arg-type]  # a recipe's slip
+        (lambda: Perceptual(weights_kind="vgg-face"), "weights_kind is imagenet or vgg_face, not 'vgg-face'"),  # type: ignore[arg-type]
+        (lambda: Identity(weights_kind="vgg_face"), "says what a file holds; name it: weights=FILE"),
         (lambda: Perceptual(weights="nowhere.pth"), "weights nowhere.pth do not exist; name a local file"),
     ],
 )
@@ -151,3 +159,42 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(GanzooError, match=message) as refusal:
             Vgg16(path)
         assert "\n" not in str(refusal.value)
+
+
+NAMES = {0: "conv1_1", 2: "conv1_2", 5: "conv2_1", 7: "conv2_2", 10: "conv3_1", 12: "conv3_2", 14: "conv3_3"}
+NAMES |= {17: "conv4_1", 19: "conv4_2", 21: "conv4_3", 24: "conv5_1", 26: "conv5_2", 28: "conv5_3"}
+
+
+@pytest.fixture
+def vgg_face(weights: Path, tmp_path: Path) -> Path:
+    """The same weights under the names that VGG-Face's layers have."""
+    tensors = load_file(weights)
+    named = {
+        f"{layer}.{kind}": tensors[f"features.{place}.{kind}"] for place, layer in NAMES.items() for kind in ("weight", "bias")
+    }
+    save_file(named | {"fc6.bias": torch.zeros(3)}, tmp_path / "face.safetensors")
+    return tmp_path / "face.safetensors"
+
+
+def test_vgg_face_reads_bytes_less_its_mean_before_the_relu(weights: Path, vgg_face: Path) -> None:
+    faces = torch.rand(2, 1, 32, 32) * 2 - 1
+    maps = Vgg16(vgg_face, size_px=32, kind="vgg_face")(faces)
+    tensors = load_file(weights)
+    mean = torch.tensor([129.1863, 104.7624, 93.5940]).view(1, 3, 1, 1)
+    levels = 255 * (faces + 1) / 2 - mean  # Red, green, blue; each less its own mean.
+    hidden = conv2d(levels, tensors["features.0.weight"], tensors["features.0.bias"], padding=1).relu()
+    first = conv2d(hidden, tensors["features.2.weight"], tensors["features.2.bias"], padding=1)
+    torch.testing.assert_close(maps[0], first)
+    assert [tuple(found.shape[1:]) for found in maps] == [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 2, 2)]
+    assert all(found.min() < 0 < found.max() for found in maps)
+    for found, same in zip(maps, Vgg16(weights, size_px=32, kind="vgg_face")(faces), strict=True):
+        assert torch.equal(found, same)  # Either naming of the layers.
+
+
+def test_a_file_that_is_not_vgg_face_is_refused_in_one_line(vgg_face: Path, tmp_path: Path) -> None:
+    save_file({"conv1_1.weight": torch.zeros(1)}, tmp_path / "part.safetensors")
+    with pytest.raises(GanzooError, match="does not hold .* by VGG-Face's names") as refusal:
+        Perceptual(weights=str(tmp_path / "part.safetensors"), weights_kind="vgg_face")
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(GanzooError, match="does not hold the convolutions of VGG-16 in torchvision's layout"):
+        Vgg16(vgg_face)

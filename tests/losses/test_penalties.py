@@ -78,6 +78,8 @@ def test_a_linear_discriminator(slope: float, settings: dict[str, Any], expected
         ("real", REAL, "real"),
         ("fake", FAKE, "fake"),
         ("around_real", REAL + 0.5 * REAL.std() * 0.25, "real"),
+        # Variance of 1, -1, ½: (1 + 1 + ¼) / 3 - (1/6)² = 13/18.
+        ("line_around_real", REAL + 0.25 * 0.5 * (13 / 18) ** 0.5 * 0.25, "real"),
     ],
 )
 def test_where_the_gradient_is_taken(where: Any, points: Tensor, like: str) -> None:
@@ -89,7 +91,7 @@ def test_where_the_gradient_is_taken(where: Any, points: Tensor, like: str) -> N
     assert context.likes == [like]
 
 
-@pytest.mark.parametrize(("where", "has_fake"), [("line", True), ("fake", True), ("real", False), ("around_real", False)])
+@pytest.mark.parametrize(("where", "has_fake"), [("line", True), ("fake", True), ("real", False), ("line_around_real", False)])
 def test_images_are_asked_for_only_where_they_are_needed(where: Any, has_fake: bool) -> None:
     term = GradientPenalty(where=where)
     assert term.needs("discriminator") == {"scores", "input_gradient"} | ({"fake"} if has_fake else set())
@@ -110,12 +112,14 @@ def test_one_number_mixes_all_pixels_of_an_image() -> None:
     _penalty(context)
     _penalty(context, where="around_real")
     assert asked == [(3, 1, 1, 1), (3, 1, 4, 4)]
+    _penalty(context, where="line_around_real")
+    assert sorted(asked[2:]) == [(3, 1, 1, 1), (3, 1, 4, 4)]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"where": "middle"}, r"no place 'middle'\. Known: line, real, fake, around_real"),
+        ({"where": "middle"}, r"no place 'middle'\. Known: line, real, fake, around_real, line_around_real"),
         ({"reduction": "max"}, r"no reduction 'max'\. Known: sum, mean"),
     ],
 )
@@ -183,6 +187,34 @@ def test_lecam_pulls_scores_together_and_leaves_its_averages_out_of_the_graph() 
     assert not term.averages.requires_grad
 
 
-def test_lecam_refuses_a_decay_that_never_forgets() -> None:
-    with pytest.raises(GanzooError, match="decay 1"):
-        LeCam(decay=1)
+def test_lecam_starts_late_as_in_biggan() -> None:
+    term = LeCam(decay=0.5, start=3)
+    values = [float(term(_scored(real, fake))) for real, fake in [(9.0, -9.0), (8.0, 0.0), (4.0, 2.0), (3.0, 1.0)]]
+    # Batches 1 and 2 are the average themselves, 3 is averaged with 2: real 6, fake 1, but costs nothing yet.
+    # Then real ½ · 6 + ½ · 3 = 4.5, fake ½ · 1 + ½ · 1 = 1.
+    assert values == [0.0, 0.0, 0.0, pytest.approx((3 - 1) ** 2 + (4.5 - 1) ** 2)]
+    assert term.averages.tolist() == [4.5, 1.0]
+
+
+def test_lecam_without_its_bias_to_zero_as_in_stylegan2() -> None:
+    term, plain = LeCam(decay=0.9, debias=True), LeCam(decay=0.9)
+    for real in (1.0, 3.0):
+        value = float(term(_scored(real, 0.0)))
+        plain(_scored(real, 0.0))
+    # From zero: 0.1 · 1, then 0.9 · 0.1 + 0.1 · 3 = 0.39; over 1 - 0.9² = 0.19. With the first batch at full weight: 1.2.
+    assert term.averages.tolist() == pytest.approx([0.39 / 0.19, 0.0])
+    assert plain.averages.tolist() == pytest.approx([1.2, 0.0])
+    assert value == pytest.approx(3**2 + (0.39 / 0.19) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"decay": 1}, "decay 1"),
+        ({"start": -1}, "0 batches or more, not -1"),
+        ({"start": 5, "debias": True}, "nothing to debias"),
+    ],
+)
+def test_lecam_refuses_what_has_no_meaning(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(GanzooError, match=message):
+        LeCam(**settings)

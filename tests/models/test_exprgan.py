@@ -11,6 +11,7 @@ from ganzoo.data import conditions
 from ganzoo.data.conditions import Condition
 from ganzoo.models.base import CODE_SIZE, LatentDiscriminator, LatentGenerator, create_discriminator, create_generator
 from ganzoo.models.cost import count_parameters, macs_per_image
+from ganzoo.models.exprgan import _HalvingConv2d
 from ganzoo.rehearsal import rehearse, rendered_faces, tiny_recipe
 from ganzoo.training.translator import GeneratorTranslator
 
@@ -43,11 +44,11 @@ def test_size_of_the_sheet() -> None:
 
 def test_size_of_the_discriminators_by_hand() -> None:
     def normed(inputs: int, outputs: int, kernel: int = 1) -> int:
-        return inputs * outputs * kernel**2 + outputs + 2 * outputs
+        return inputs * outputs * kernel**2 + outputs + outputs  # The norm only shifts.
 
     convolutions = normed(1 + 4, 16, 5) + normed(16 + 4, 32, 5) + normed(32 + 4, 64, 5) + normed(64 + 4, 128, 5)
-    heads = normed((128 + 4) * 9, 1024) + (1024 + 4 + 1) + normed(1024, 128) + 4 * (normed(128, 64) + 64 * 5 + 5)
-    assert count_parameters(judge().get_submodule("image")) == convolutions + heads == 1_680_825
+    heads = normed((128 + 4) * 9, 1024) + (1024 + 4 + 1) + normed(1024 + 4, 128) + 4 * (normed(128, 64) + 64 * 5 + 5)
+    assert count_parameters(judge().get_submodule("image")) == convolutions + heads == 1_679_689
     latent = normed(50, 64) + normed(64, 32) + normed(32, 16) + 17
     assert count_parameters(judge().get_submodule("latent")) == latent
 
@@ -105,18 +106,65 @@ def test_stages_train_the_controller_then_reconstructions_then_all() -> None:
     faces = ("generator.encoder", "generator.decoder")
     assert [[phase.update for phase in stage.phases] for stage in stages] == [
         [("discriminator.image",), ("generator.decoder",)],
-        [("discriminator.image",), faces],
+        [("discriminator.image", "discriminator.latent"), faces],
         [("discriminator.image", "discriminator.latent"), faces],
     ]
+    assert all(stage.simultaneous for stage in stages)
+    assert [stage.fresh_optimizers for stage in stages] == [False, True, True]
+    assert stages[1].phases[0] == stages[2].phases[0], "only the generator's realness is left out of the second stage"
+    added = set(stages[2].phases[1].terms) - set(stages[1].phases[1].terms)
+    assert added == {"adversarial", "latent_adversarial", "total_variation"}
     weights = {name: term.weight for name, term in stages[2].phases[1].terms.items()}
     assert weights["adversarial"] == weights["latent_adversarial"] == 0.01 and weights["total_variation"] == 0.001
+
+
+@pytest.mark.parametrize(("size", "begin", "end"), [(48, 1, 2), (3, 2, 2)])
+def test_every_other_pixel_is_read_where_tensorflow_reads_it(size: int, begin: int, end: int) -> None:
+    layer = _HalvingConv2d(1, 1)
+    image = torch.rand(1, 1, size, size)
+    padded = torch.nn.functional.pad(image, (begin, end, begin, end))
+    expected = torch.nn.functional.conv2d(padded, layer.weight, layer.bias, stride=2)
+    assert expected.shape[-1] == -(-size // 2)
+    torch.testing.assert_close(layer(image), expected)
+
+
+def test_weights_start_with_the_published_deviations() -> None:
+    generator, discriminator = exprgan(width=64), judge()
+    first, second = (generator.get_submodule(f"encoder.{place}") for place in (0, 2))
+    expected = {
+        first: (2 / (25 * (1 * 64) ** 0.5)) ** 0.5,
+        second: (2 / (25 * (64 * 128) ** 0.5)) ** 0.5,
+        discriminator.get_submodule("image.convolutions.1.0"): (2 / (25 * ((16 + 4) * 32) ** 0.5)) ** 0.5,
+        generator.get_submodule("decoder.convolutions.0"): 0.02,
+    }
+    for layer, deviation in expected.items():
+        weight = layer.get_parameter("weight").detach()
+        # Drawn again beyond two deviations: the rest deviates by 0.8796 of them.
+        assert weight.abs().max() <= 2 * deviation
+        assert float(weight.std()) == pytest.approx(0.8796 * deviation, rel=0.05)
+    start = generator.get_submodule("decoder.start").get_parameter("weight").detach()
+    assert float(start.std()) == pytest.approx((1 / (start.shape[0] * start.shape[1]) ** 0.5) ** 0.5, rel=0.01)
+    assert float(start.abs().max()) > 3 * float(start.std())
+    biases = [
+        parameter for name, parameter in [*generator.named_parameters(), *discriminator.named_parameters()] if "bias" in name
+    ]
+    assert not any(bool(bias.any()) for bias in biases)
+
+
+def test_the_label_stands_beside_the_features_that_the_regulariser_reads() -> None:
+    network = judge(width=4, features=16).eval()
+    code = network.get_submodule("image.code.0")
+    with torch.no_grad():
+        code.get_parameter("weight")[:, :16] = 0
+    first, second = (network(torch.rand(4, 1, 48, 48), torch.eye(4).roll(shift, 0)).code for shift in (0, 1))
+    assert first is not None and second is not None and not torch.equal(first, second)
 
 
 def test_a_few_steps_of_the_recipe() -> None:
     trainer = rehearse(tiny_recipe(load_recipe("exprgan"), steps=3), rendered_faces(32))
     list(trainer.steps())
     trainer.losses.fetch()  # raises where a loss is not finite
-    updates = {"discriminator.image": 9, "generator.decoder": 9, "generator.encoder": 6, "discriminator.latent": 3}
+    updates = {"discriminator.image": 9, "generator.decoder": 9, "generator.encoder": 6, "discriminator.latent": 6}
     assert trainer.position.updates == updates
 
 

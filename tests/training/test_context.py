@@ -390,3 +390,25 @@ def test_images_of_one_kind_of_style_do_not_stand_for_the_other() -> None:
     context.begin("discriminator", NOTHING, "reference")
     assert not torch.equal(context.generated("fake").image, from_noise)
     assert context.scores("fake").scores.tolist() != 2 * from_noise.flatten(1).mean(1, keepdim=True).tolist()
+
+
+def test_an_image_whose_graph_is_spent_stays_without_it() -> None:
+    context, maker, _ = _context()
+    context.begin("generator", FAKE)
+    before = context.generated("fake").image
+    context.scores("fake").scores.sum().backward()
+    context.spent()
+    context.begin("discriminator", NOTHING)
+    after = context.generated("fake").image
+    assert len(maker.calls) == 1 and torch.equal(before, after) and not after.requires_grad
+
+
+def test_what_the_discriminators_backward_pass_used_up_is_made_anew() -> None:
+    context, maker, judge = _context()
+    for _ in range(2):
+        context.begin("discriminator", FAKE)
+        context.scores("fake").scores.sum().backward()
+        context.spent()
+    context.begin("generator", FAKE)
+    context.scores("fake").scores.sum().backward()
+    assert len(judge.calls) == 3 and len(maker.calls) == 1

@@ -321,6 +321,84 @@ def test_dropout_and_spectral_norm_continue_to_the_same_bits(name: str) -> None:
         assert all(torch.equal(tensor, resumed[key]) for key, tensor in expected.items())
 
 
+SIMULTANEOUS = {"images": 48, "batch_size": 8, "simultaneous": True, "phases": [DISCRIMINATOR_PHASE, GENERATOR_PHASE]}
+
+
+def gradients(training: Trainer) -> dict[str, list[torch.Tensor]]:
+    """Those of the first step, by network."""
+    found: dict[str, list[torch.Tensor]] = {}
+
+    def keep(name: str) -> None:
+        found[name] = [parameter.grad.clone() for parameter in training.networks[name].parameters() if parameter.grad is not None]
+
+    for name, optimizer in training.optimizers.items():
+        optimizer.register_step_pre_hook(lambda *_, name=name: keep(name))
+    next(training.steps())
+    return found
+
+
+def test_simultaneous_phases_learn_from_the_weights_that_the_batch_found() -> None:
+    """Each gradient is the one that the phase finds alone; one after the other the second sees the first's step."""
+    steep = {"discriminator": {"lr": 0.05}, "generator": {"lr": 0.05}}
+    together = gradients(trainer(recipe(stages=[SIMULTANEOUS], optimizers=steep)))
+    in_turn = gradients(trainer(recipe(stages=[{**SIMULTANEOUS, "simultaneous": False}], optimizers=steep)))
+    alone = trainer(recipe(stages=[{**SIMULTANEOUS, "phases": [GENERATOR_PHASE]}], optimizers=steep))
+    expected = {**in_turn, **gradients(alone)}
+    for name, found in together.items():
+        assert len(found) == len(expected[name]) > 0
+        for gradient, other in zip(found, expected[name], strict=True):
+            torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(together["generator"][0], in_turn["generator"][0], rtol=1e-2)
+
+
+def test_the_order_of_simultaneous_phases_does_not_matter() -> None:
+    phases = [DISCRIMINATOR_PHASE, GENERATOR_PHASE]
+    one, other = (trainer(recipe(stages=[{**SIMULTANEOUS, "phases": order}])) for order in (phases, phases[::-1]))
+    next(one.steps()), next(other.steps())
+    for name, network in one.networks.items():
+        for parameter, same in zip(network.parameters(), other.networks[name].parameters(), strict=True):
+            torch.testing.assert_close(parameter, same, rtol=1e-4, atol=1e-6)
+
+
+def test_two_phases_of_one_player_can_step_together() -> None:
+    judges = [
+        {"update": "discriminator.main", "terms": {"adversarial": {"loss": "wgan"}}},
+        {"update": "discriminator.class_head", "terms": {"classification": None}},
+        {"update": "generator.main.0", "terms": {"adversarial": {"loss": "wgan"}, "cycle": 10}},
+        {"update": "generator.main.3", "terms": {"adversarial": {"loss": "wgan"}, "cycle": 10}},
+    ]
+    training = trainer(recipe(stages=[{**SIMULTANEOUS, "phases": judges}]))
+    list(training.steps())
+    assert set(training.position.updates.values()) == {6}
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6, 7])
+def test_simultaneous_stages_with_fresh_optimizers_continue_to_the_same_bits(stop: int, tmp_path: Path) -> None:
+    settings = recipe(stages=[SIMULTANEOUS, {**SIMULTANEOUS, "fresh_optimizers": True}], targets="uniform")
+    whole, first, second = (trainer(settings) for _ in range(3))
+    list(whole.steps())
+    for position in first.steps():
+        if position.step == stop:
+            break
+    save_checkpoint(tmp_path / "last.pt", first.state())
+    second.load_state(load_checkpoint(tmp_path / "last.pt"))
+    list(second.steps())
+    for name, network in whole.networks.items():
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(tensor, second.networks[name].state_dict()[key]), f"{name}.{key}"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_stage_can_begin_with_fresh_optimizers(fresh: bool) -> None:
+    """Those of its own phases, that is; another network's wait as they are."""
+    both = {"images": 48, "batch_size": 8, "phases": [DISCRIMINATOR_PHASE, GENERATOR_PHASE]}
+    later = {"images": 16, "batch_size": 8, "fresh_optimizers": fresh, "phases": [GENERATOR_PHASE]}
+    training = trainer(recipe(stages=[both, later]))
+    list(training.steps())
+    steps = {name: {int(state["step"]) for state in opt.state.values()} for name, opt in training.optimizers.items()}
+    assert steps == {"discriminator": {6}, "generator": {2 if fresh else 8}}
+
+
 def test_stages_of_one_batch_size_share_the_images() -> None:
     settings = tiny_recipe(load_recipe("exprgan"))
     training = rehearse(settings, rendered_faces(smallest_size(settings)))
