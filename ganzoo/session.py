@@ -113,7 +113,15 @@ def image_facts(dataset: Dataset) -> ImageFacts:
 
 
 def training_fingerprint(config: RunConfig, content_hash: str) -> str:
-    """What makes two runs the same experiment: recipe, precision, data, plugins and selection, without seed and length."""
+    """What makes two runs the same experiment: recipe, networks, precision, data, plugins, selection; not seed or length."""
+    revisions = {
+        f"{role} {component.name}": registry.get(component.name).spec.revision
+        for role, registry, component in (
+            ("generator", GENERATORS, config.recipe.generator),
+            ("discriminator", DISCRIMINATORS, config.recipe.discriminator),
+        )
+    }
+    revised = {name: revision for name, revision in revisions.items() if revision > 1}
     return fingerprint(
         {
             "recipe": config.recipe.identity(),
@@ -121,6 +129,7 @@ def training_fingerprint(config: RunConfig, content_hash: str) -> str:
             "data": content_hash,
             "plugins": plugin_hashes(_parts(config)),
             **({"select": config.select} if config.select else {}),
+            **({"revisions": revised} if revised else {}),
         }
     )
 

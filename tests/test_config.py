@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from ganzoo.compatibility import ImageFacts, check_compatible
 from ganzoo.config import Recipe, RunConfig, Schedule, Term, differences, load_recipe, parse_recipe, read_run_config, recipe_names
 from ganzoo.errors import GanzooError
 from ganzoo.overrides import Preset, apply_preset, load_preset, resolve_recipe, with_epochs
+from ganzoo.registry import GENERATORS
 from ganzoo.session import training_fingerprint
 
 SHIPPED = sorted(file.stem for file in config.configs_folder().glob("*.yaml"))
@@ -495,3 +497,11 @@ def test_the_references_of_unchanged_recipes_have_their_fingerprints_still() -> 
         config = read_run_config(folder / "seed_0" / "config.yaml")
         content = json.loads((folder / "seed_0" / "run.json").read_text())["data"]["content_hash"]
         assert training_fingerprint(config, content).startswith(folder.name)
+
+
+def test_a_network_of_a_later_revision_makes_another_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = RunConfig(recipe=load_recipe("stargan"), data="synth4", seed=0, precision="32")
+    before = training_fingerprint(settings, "0" * 64)
+    network = GENERATORS.get("stargan")
+    monkeypatch.setattr(network, "spec", dataclasses.replace(network.spec, revision=2))
+    assert training_fingerprint(settings, "0" * 64) != before

@@ -121,6 +121,7 @@ class AttGANGenerator(Generator):
         min_size_px=MIN_SIZE_PX,
         couples_batch=True,
         continuous=True,
+        revision=2,
         tiny={"width": 4},
     )
 
@@ -170,6 +171,7 @@ class AttGANDiscriminator(Discriminator):
         gives=frozenset({"scores", "class_logits"}),
         size_multiple_px=SIZE_MULTIPLE_PX,
         min_size_px=MIN_SIZE_PX,
+        revision=2,
         tiny={"width": 4},
         # A Wasserstein loss sees differences of scores alone: what is added to all of them cancels.
         no_gradient=frozenset({"score_head.2.bias"}),

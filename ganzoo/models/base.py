@@ -48,6 +48,8 @@ class NetworkSpec:
         tiny: Arguments that make it small, for tests.
         no_gradient: Parameters (patterns such as ``*.bias``) that no gradient need reach, such as a bias before a norm, which
             takes it away again; the model says why. The conformance checks excuse them.
+        revision: Raised when the network comes to compute something else from the same weights, or starts from other ones: runs
+            of the earlier one are then another experiment.
     """
 
     condition: ConditionView | None
@@ -57,6 +59,7 @@ class NetworkSpec:
     couples_batch: bool = False
     tiny: Mapping[str, Any] = field(default_factory=dict)
     no_gradient: frozenset[str] = frozenset()
+    revision: int = 1
 
     @property
     def uses_action_units(self) -> bool:

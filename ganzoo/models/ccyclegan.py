@@ -36,7 +36,7 @@ class CCycleGANGenerator(Generator):
         width: Channels after the first convolution; doubles with every level.
     """
 
-    spec: ClassVar = GeneratorSpec(condition="onehot", size_multiple_px=2, min_size_px=MIN_SIZE_PX, tiny={"width": 4})
+    spec: ClassVar = GeneratorSpec(condition="onehot", size_multiple_px=2, min_size_px=MIN_SIZE_PX, revision=2, tiny={"width": 4})
 
     def __init__(self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64) -> None:
         super().__init__()
@@ -89,6 +89,7 @@ class CCycleGANDiscriminator(Discriminator):
         gives=frozenset({"scores", "class_logits"}),
         size_multiple_px=2,
         min_size_px=MIN_SIZE_PX,
+        revision=2,
         tiny={"width": 4},
     )
 

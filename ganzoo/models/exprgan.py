@@ -59,6 +59,7 @@ class ExprGANGenerator(LatentGenerator):
         continuous=True,
         size_multiple_px=8,
         min_size_px=16,
+        revision=2,
         tiny={"width": 4},
     )
 
@@ -111,6 +112,7 @@ class ExprGANDiscriminator(LatentDiscriminator):
         couples_batch=True,
         size_multiple_px=8,
         min_size_px=16,
+        revision=2,
         tiny={"width": 4, "features": 16},
     )
 

@@ -11,11 +11,12 @@ from, E_y its label. An edit decodes E_z(x) with another label. Differs from the
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ganzoo.errors import GanzooError
 from ganzoo.models.base import (
     Discriminator,
     DiscriminatorOutput,
@@ -41,6 +42,7 @@ class IcGANGenerator(LabelEncodingGenerator):
         num_classes: Number of expressions.
         width: Channels before the decoder's last layer (64 in the paper); the encoders start with half as many.
         label_features: Width of the label encoder's hidden layer (512 in the paper).
+        encoder_init: How the encoders' weights start: ``dcgan``, as the decoder's, or torch's ``default`` (as published).
     """
 
     spec: ClassVar = GeneratorSpec(
@@ -54,15 +56,24 @@ class IcGANGenerator(LabelEncodingGenerator):
     )
 
     def __init__(
-        self, *, image_channels: int, image_size_px: int, num_classes: int, width: int = 64, label_features: int = 512
+        self,
+        *,
+        image_channels: int,
+        image_size_px: int,
+        num_classes: int,
+        width: int = 64,
+        label_features: int = 512,
+        encoder_init: Literal["dcgan", "default"] = "dcgan",
     ) -> None:
+        if encoder_init not in ("dcgan", "default"):
+            raise GanzooError(f"encoder_init is dcgan or default, not '{encoder_init}'.")
         super().__init__()
         smallest_px = image_size_px // 2**LEVELS
         encoded = 4 * width * smallest_px**2
         self.decoder = _decoder(NOISE_SIZE + num_classes, image_channels, width, smallest_px)
         self.latent_encoder = _encoder(image_channels, width // 2, encoded, encoded, NOISE_SIZE)
         self.label_encoder = _encoder(image_channels, width // 2, encoded, label_features, num_classes)
-        initialise_dcgan(self.decoder)  # The encoders keep torch's default weights, as published.
+        initialise_dcgan(self if encoder_init == "dcgan" else self.decoder)
 
     def forward(self, image: Tensor, condition: Tensor) -> GeneratorOutput:
         """Translates faces.

@@ -42,6 +42,7 @@ class SNGANGenerator(Generator):
         size_multiple_px=8,
         min_size_px=16,
         couples_batch=True,
+        revision=2,
         tiny={"width": 4},
     )
 

@@ -80,6 +80,7 @@ class STGANGenerator(Generator):
         min_size_px=MIN_SIZE_PX,
         couples_batch=True,
         continuous=True,
+        revision=2,
         tiny={"width": 4},
     )
 

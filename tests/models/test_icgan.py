@@ -49,3 +49,17 @@ def test_encoders_have_their_own_optimiser() -> None:
     recipe = load_recipe("icgan")
     assert recipe.optimizer_for("generator.latent_encoder").betas[0] == 0.1
     assert recipe.optimizer_for("generator.decoder").betas[0] == recipe.optimizer_for("discriminator").betas[0] == 0.5
+
+
+def test_the_encoders_start_from_torchs_weights_where_the_recipe_says_so() -> None:
+    recipe = load_recipe("icgan")
+    assert recipe.generator.arguments["encoder_init"] == "default" and "encoder_init" not in load_recipe("decgan").generator.arguments
+    for init, deviation in (("dcgan", 0.02), ("default", 1 / (3 * 25 * 128) ** 0.5)):  # of U(-b, b), b = 1 / sqrt(inputs)
+        torch.manual_seed(0)
+        network = create_generator("icgan", image_channels=1, image_size_px=48, num_classes=4, encoder_init=init)
+        weights = network.get_parameter("latent_encoder.9.weight")
+        assert float(weights.detach().std()) == pytest.approx(deviation, rel=0.01)
+        assert float(network.get_parameter("decoder.0.weight").detach().std()) == pytest.approx(0.02, rel=0.01)
+    stage = recipe.stages[1]
+    assert recipe.flip is True and stage.flip is False
+    assert recipe.stages[0].phases[0].terms["matching_aware"].arguments == {"wrong": "data"}
