@@ -53,7 +53,8 @@ def test_encoders_have_their_own_optimiser() -> None:
 
 def test_the_encoders_start_from_torchs_weights_where_the_recipe_says_so() -> None:
     recipe = load_recipe("icgan")
-    assert recipe.generator.arguments["encoder_init"] == "default" and "encoder_init" not in load_recipe("decgan").generator.arguments
+    assert recipe.generator.arguments["encoder_init"] == "default"
+    assert "encoder_init" not in load_recipe("decgan").generator.arguments
     for init, deviation in (("dcgan", 0.02), ("default", 1 / (3 * 25 * 128) ** 0.5)):  # of U(-b, b), b = 1 / sqrt(inputs)
         torch.manual_seed(0)
         network = create_generator("icgan", image_channels=1, image_size_px=48, num_classes=4, encoder_init=init)
