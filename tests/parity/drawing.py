@@ -80,16 +80,25 @@ def digests(values: Mapping[str, Tensor]) -> dict[str, list[float]]:
     return {name: digest(value) for name, value in values.items()}
 
 
-def differing(found: Mapping[str, Tensor], expected: Mapping[str, list[float]], tolerance: float = 1e-7) -> list[str]:
+def differing(
+    found: Mapping[str, Tensor],
+    expected: Mapping[str, list[float]],
+    tolerance: float = 1e-7,
+    smallest: float = 1e-6,
+) -> list[str]:
     """Names under which a tensor is not what it should be, or which one side lacks.
 
-    Numbers are compared relative to the norm of their tensor, and not more closely than a millionth of the largest norm: what
-    should be 0, such as the gradient of a bias before a norm, is the rounding of what cancels.
+    Args:
+        found: Tensors by name.
+        expected: Digests by name.
+        tolerance: How far numbers may differ, relative to the norm of their tensor.
+        smallest: Share of the largest norm that counts as the least one. What should be 0, such as the gradient of a bias before
+            a norm, is the rounding of what cancels.
     """
-    smallest = 1e-6 * max((numbers[0] for numbers in expected.values()), default=0.0)
+    least = smallest * max((numbers[0] for numbers in expected.values()), default=0.0)
     wrong = sorted(found.keys() ^ expected.keys())
     for name in found.keys() & expected.keys():
-        allowed = tolerance * max(expected[name][0], smallest)
+        allowed = tolerance * max(expected[name][0], least)
         pairs = zip(digest(found[name]), expected[name], strict=True)
         if not all(abs(mine - theirs) <= allowed for mine, theirs in pairs):
             wrong.append(name)

@@ -18,6 +18,8 @@ from parity import drawing
 from parity.cases import NETWORK_CASES, NetworkCase, dropped, measure
 from parity.reference import attributes, drawn, patches, starganv2
 from parity.reference.layers import Weights
+from parity.reference.steps import STEPS
+from parity.training_cases import TRAINING_CASES, TrainingCase
 
 FOLDER = Path(__file__).with_name("vectors")
 
@@ -66,6 +68,16 @@ def network_vectors(case: NetworkCase) -> dict[str, Any]:
     return shapes | {section: drawing.digests(values) for section, values in found.items()}
 
 
+def training_vectors(case: TrainingCase) -> dict[str, Any]:
+    record = STEPS[case.recipe](case)
+    return {
+        "losses": record.losses,
+        "factors": record.factors,
+        "gradients": drawing.digests(record.gradients),
+        "moved": drawing.digests(record.moved()),
+    }
+
+
 def written(value: Any, depth: int = 0) -> str:
     """JSON with a line for each tensor, numbers with ten digits."""
     if isinstance(value, dict):
@@ -82,6 +94,9 @@ def main(families: list[str]) -> None:
     for case in NETWORK_CASES:
         if not families or case.family in families:
             found.setdefault(case.family, {})[case.name] = network_vectors(case)
+    for training in TRAINING_CASES:
+        if not families or f"steps_{training.recipe}" in families:
+            found.setdefault(f"steps_{training.recipe}", {})[training.name] = training_vectors(training)
     for family, vectors in found.items():
         (FOLDER / f"{family}.json").write_text(f"{written(vectors)}\n")
 

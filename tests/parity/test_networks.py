@@ -17,20 +17,9 @@ from ganzoo.models.base import create_discriminator, create_generator
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 from parity import drawing
 from parity.cases import DIGESTED, NETWORK_CASES, NetworkCase, dropped, measure
+from parity.filling import fill
 
 FOLDER = Path(__file__).with_name("vectors")
-
-
-def fill(network: nn.Module) -> None:
-    """Gives every tensor of a network the numbers of its name, and spectral norms the vectors of their weights."""
-    held = network.state_dict()
-    drawn = {name: drawing.weights(name, *value.shape) for name, value in held.items()}
-    for name in held:
-        place, _, vector = name.rpartition(".0._")
-        if place.endswith(".parametrizations.weight") and vector in ("u", "v"):
-            left, right = drawing.singular_vectors(drawn[f"{place}.original"])
-            drawn[name] = left if vector == "u" else right
-    network.load_state_dict(drawn)
 
 
 def called(network: nn.Module, method: str, *inputs: Tensor) -> Mapping[str, Tensor]:
