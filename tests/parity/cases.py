@@ -100,7 +100,7 @@ NETWORK_CASES = (
     _discriminator("cdcgan", "dcgan", "image", "onehot"),
     _generator("ccyclegan", "ccyclegan", "image", "onehot"),
     _discriminator("ccyclegan", "ccyclegan", "image"),
-    _generator("exprgan", "exprgan", calls=_CODED),
+    _generator("exprgan", "exprgan", calls=_CODED, arguments={"width": 2}),
     _discriminator(
         "exprgan",
         "exprgan",
@@ -118,7 +118,7 @@ def drawn_input(case: NetworkCase, kind: str) -> Tensor:
     """What a network is given: images in [-1, 1], classes in one of their views, noise or styles of a length."""
     channels, size_px, classes = case.facts
     name, _, length = kind.partition("_")
-    target = drawing.integers(f"{case.name}: target", IMAGES, classes)
+    target = (drawing.integers(f"{case.name}: target", 1, classes) + torch.arange(IMAGES)) % classes
     wanted = one_hot(target, classes).double()
     if name == "image":
         return drawing.uniform(f"{case.name}: image", IMAGES, channels, size_px, size_px, low=-1)

@@ -50,8 +50,8 @@ def weights(name: str, *shape: int) -> Tensor:
     drawn = normal(name, *shape)
     if last == "running_var":
         return 1 + 0.2 * drawn.abs()
-    if len(shape) == 1:
-        return 1 + 0.2 * drawn if last == "weight" else 0.1 * drawn
+    if len(shape) < 2:
+        return 1 + 0.2 * drawn if last in ("weight", "gain") else 0.1 * drawn
     return drawn * sqrt(1.5 / prod(shape[1:]))
 
 

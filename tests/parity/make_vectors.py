@@ -16,7 +16,7 @@ import torch
 
 from parity import drawing
 from parity.cases import NETWORK_CASES, NetworkCase, dropped, measure
-from parity.reference import attributes, drawn, patches, starganv2
+from parity.reference import attributes, drawn, exprgan, patches, starganv2
 from parity.reference.layers import Weights
 from parity.reference.steps import STEPS
 from parity.training_cases import TRAINING_CASES, TrainingCase
@@ -43,8 +43,8 @@ BUILDERS = {
     ("generator", "dcgan"): drawn.dcgan_generator,
     ("generator", "cdcgan"): drawn.cdcgan_generator,
     ("discriminator", "cdcgan"): drawn.cdcgan_discriminator,
-    ("generator", "exprgan"): drawn.exprgan_generator,
-    ("discriminator", "exprgan"): drawn.exprgan_discriminator,
+    ("generator", "exprgan"): exprgan.generator,
+    ("discriminator", "exprgan"): exprgan.discriminator,
     ("generator", "acgan"): drawn.acgan_generator,
     ("discriminator", "acgan"): drawn.acgan_discriminator,
     ("generator", "sngan"): drawn.sngan_generator,

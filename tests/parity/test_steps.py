@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from ganzoo.data.conditions import Condition
 from ganzoo.data.resident import Batch
 from ganzoo.models.base import create_discriminator, create_generator
 from ganzoo.overrides import resolve_recipe
@@ -33,12 +33,14 @@ class FedBatches:
 
     steps_per_epoch = 1000
 
-    def __init__(self, case: TrainingCase, batch_size: int) -> None:
-        self.case, self.batch_size = case, batch_size
+    def __init__(self, case: TrainingCase, batch_size: int, references: bool) -> None:
+        self.case, self.batch_size, self.references = case, batch_size, references
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         for batch in range(start, self.case.batches + 1):
-            yield Batch(self.case.images(batch), self.case.labels(batch), torch.arange(IMAGES))
+            case = self.case
+            own = case.images(batch), case.labels(batch), torch.arange(IMAGES)
+            yield Batch(*own, case.references(batch), case.targets(batch)) if self.references else Batch(*own)
 
 
 class FedUnits:
@@ -70,40 +72,33 @@ def fed_trainer(case: TrainingCase, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     fill(discriminator)
     fabric = Fabric(accelerator="cpu", devices=1)
     units = FedUnits(case) if generator.spec.uses_action_units else None
-    trainer = Trainer(recipe, generator, discriminator, lambda size: FedBatches(case, size), FACTS[2], fabric, 0, units)  # type: ignore[arg-type]
+
+    def batches(batch_size: int, flip: bool) -> FedBatches:
+        return FedBatches(case, batch_size, recipe.targets == "reference")
+
+    trainer = Trainer(recipe, generator, discriminator, batches, FACTS[2], fabric, 0, units)  # type: ignore[arg-type]
     trainer.position.stage = case.stage
-    asked = iter(range(1000))
-    monkeypatch.setattr(trainer, "sample_targets", lambda labels, classes, random: case.targets(next(asked)))
+    if trainer.sample_targets is not None:
+        asked = count()
+        monkeypatch.setattr(trainer, "sample_targets", lambda labels, classes, random: case.targets(next(asked)))
     _feed_context(case, trainer, monkeypatch)
     return trainer
 
 
 def _feed_context(case: TrainingCase, trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random numbers, wrong labels and references of a step are those of the case."""
+    """Random numbers and wrong labels of a step are those of the case."""
     draws: dict[tuple[int, str], int] = {}
 
     def drawn(kind: str, *shape: int) -> Tensor:
         place = trainer.position.step, kind
         draws[place] = draws.get(place, -1) + 1
-        return getattr(drawing, kind)(f"{case.name}: {kind} {place[0]}.{draws[place]}", *shape)
-
-    judged_under, target_style = StepContext._judged_under, StepContext._target_style
-
-    def fed_judged_under(self: StepContext, kind: Any) -> Tensor | None:
-        if kind != "mismatched":
-            return judged_under(self, kind)
-        wrong = Condition(case.wrong_labels(trainer.position.step), self.source_labels, self.num_classes)
-        return wrong.view(self.discriminator.spec.condition or "index")
-
-    def fed_target_style(self: StepContext, generator: Any, draw: int) -> Tensor:
-        if self._style_from == "noise":
-            return target_style(self, generator, draw)
-        return generator.style_of(case.references(trainer.position.step, draw), self.target_labels)
+        numbers: Tensor = getattr(drawing, kind)(f"{case.name}: {kind} {place[0]}.{draws[place]}", *shape)
+        return numbers
 
     monkeypatch.setattr(StepContext, "uniform", lambda self, *shape: drawn("uniform", *shape))
     monkeypatch.setattr(StepContext, "normal", lambda self, *shape: drawn("normal", *shape))
-    monkeypatch.setattr(StepContext, "_judged_under", fed_judged_under)
-    monkeypatch.setattr(StepContext, "_target_style", fed_target_style)
+    wrong = "ganzoo.training.context.other_of_batch"
+    monkeypatch.setattr(wrong, lambda labels, classes, random: case.wrong_labels(trainer.position.step))
 
 
 def watched_gradients(trainer: Trainer) -> dict[str, Tensor]:

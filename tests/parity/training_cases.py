@@ -64,9 +64,9 @@ class TrainingCase:
     def noise(self, batch: int, size: int, draw: int = 0) -> Tensor:
         return drawing.normal(f"{self.name}: normal {batch}.{draw}", IMAGES, size)
 
-    def references(self, batch: int, draw: int) -> Tensor:
-        """Pictures of the targets' classes."""
-        return drawing.uniform(f"{self.name}: references {batch}.{draw}", IMAGES, 1, SIZE_PX, SIZE_PX, low=-1)
+    def references(self, batch: int) -> Tensor:
+        """Two pictures of each target's class, ``(N, 2, C, H, W)``."""
+        return drawing.uniform(f"{self.name}: references {batch}", IMAGES, 2, 1, SIZE_PX, SIZE_PX, low=-1)
 
 
 _PATCHES = {"generator": {"width": 4, "residual_blocks": 1}}
@@ -74,8 +74,10 @@ _STYLED = {"width": 4, "most_channels": 8}
 
 TRAINING_CASES = (
     TrainingCase(recipe="stargan", batches=10, **_PATCHES),
-    TrainingCase(recipe="usgan", batches=10, **_PATCHES),
-    TrainingCase(recipe="attgan", batches=10),
+    TrainingCase(recipe="usgan", batches=5, **_PATCHES),
+    TrainingCase(recipe="ganimation", batches=5, **_PATCHES),
+    TrainingCase(recipe="attgan", batches=5),
+    TrainingCase(recipe="stgan", batches=5),
     TrainingCase(
         recipe="starganv2",
         batches=2,

@@ -19,8 +19,9 @@ from parity.reference.layers import (
 )
 from parity.reference.patches import Facts, Methods, halvings
 
-BATCH_NORM = {"eps": 1e-5, "momentum": 0.1}
-INSTANCE_EPS = 1e-5
+BATCH_NORM = {"eps": 1e-3, "momentum": 0.001}
+INSTANCE_EPS = 1e-6
+WHOLE_EPS = 1e-3
 
 
 def _channels(facts: Facts, width: int) -> list[int]:
@@ -107,21 +108,28 @@ def _sides(size_px: int) -> list[int]:
     return sides
 
 
+def _whole_norm(w: Weights, name: str, x: Tensor) -> Tensor:
+    """Over all channels and positions of an image, with one gain and one shift; what keeps from 0 is added to the deviation."""
+    centered = x - x.mean((1, 2, 3), keepdim=True)
+    deviation = centered.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return centered / (deviation + WHOLE_EPS) * w.parameter(f"{name}.gain") + w.parameter(f"{name}.shift")
+
+
 def ccyclegan_generator(w: Weights, facts: Facts, *, width: int) -> Methods:
     sides = _sides(facts[1])
 
     def forward(image: Tensor, condition: Tensor) -> dict[str, Tensor]:
         maps = [image]
-        for level, side in enumerate(sides[1:]):
+        for level in range(len(sides) - 1):
             x = leaky(conv(w, f"down.{level}.0", maps[-1], width * 2**level, 4, 2), 0.2)
-            maps.append(instance_norm(w, f"down.{level}.2", x) if side > 1 else x)
+            maps.append(_whole_norm(w, f"down.{level}.2", x))
         x = with_planes(maps[-1], condition)
         x = leaky(conv(w, "bottleneck.0", x, x.shape[1], 1), 0.2)
         x = conv(w, "bottleneck.2", x, maps[-1].shape[1], 1)
         for place, level in enumerate(range(len(sides) - 1, 1, -1)):
             padding = sides[level - 1] - 2 * (sides[level] + 1)
             x = relu(conv_up(w, f"up.{place}.0", x, maps[level - 1].shape[1], 4, 2, output_padding=padding))
-            x = torch.cat([instance_norm(w, f"up.{place}.2", x), maps[level - 1]], 1)
+            x = torch.cat([_whole_norm(w, f"up.{place}.2", x), maps[level - 1]], 1)
         padding = sides[0] - 2 * (sides[1] + 1)
         return {"image": conv_up(w, "draw", x, facts[0], 4, 2, output_padding=padding).tanh()}
 
@@ -129,13 +137,11 @@ def ccyclegan_generator(w: Weights, facts: Facts, *, width: int) -> Methods:
 
 
 def ccyclegan_discriminator(w: Weights, facts: Facts, *, width: int) -> Methods:
-    sides = _sides(facts[1])
-
     def forward(image: Tensor) -> dict[str, Tensor]:
         x = image
-        for level, side in enumerate(sides[1:]):
+        for level in range(len(_sides(facts[1])) - 1):
             x = leaky(conv(w, f"down.{level}.0", x, width * 2**level, 4, 2), 0.2)
-            x = instance_norm(w, f"down.{level}.2", x) if level and side > 1 else x
+            x = _whole_norm(w, f"down.{level}.2", x) if level else x
         return _two_heads(w, x.flatten(1), x.shape[1], facts[2])
 
     return {"forward": forward}

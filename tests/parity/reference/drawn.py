@@ -1,4 +1,4 @@
-"""DCGAN, conditional DCGAN, IcGAN, ExprGAN, ACGAN and SNGAN with projection, from their layer tables."""
+"""DCGAN, conditional DCGAN, IcGAN, ACGAN and SNGAN with projection, from their layer tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from parity.reference.layers import (
 )
 from parity.reference.patches import Facts, Methods
 
-SNGAN_EPS = 1e-5
+SNGAN_EPS = 2e-5
 
 
 def dcgan_generator(w: Weights, facts: Facts, *, width: int, bottleneck: int | None = None) -> Methods:
@@ -108,62 +108,6 @@ def icgan_discriminator(w: Weights, facts: Facts, *, width: int) -> Methods:
     return {"forward": forward}
 
 
-def exprgan_generator(w: Weights, facts: Facts, *, width: int) -> Methods:
-    """As many halvings as leave 4 x 4 or more; the code stands at the start 50 // K times and at every convolution once."""
-    colors, size_px, classes = facts
-    levels = 0
-    while size_px // 2**levels % 2 == 0 and size_px // 2 ** (levels + 1) >= 4:
-        levels += 1
-    side = size_px // 2**levels
-
-    def encode(image: Tensor) -> dict[str, Tensor]:
-        x = image
-        for level in range(levels):
-            x = relu(conv(w, f"encoder.{2 * level}", x, width * 2**level, 5, 2, 2))
-        return {"": linear(w, f"encoder.{2 * levels + 1}", x.flatten(1), 50).tanh()}
-
-    def sample(noise: Tensor, code: Tensor) -> dict[str, Tensor]:
-        start = torch.cat([noise, *[code] * (50 // classes)], 1)
-        x = relu(linear(w, "decoder.start", start, 16 * width * side**2)).reshape(len(noise), 16 * width, side, side)
-        for level in range(levels + 1):
-            x = doubled(x) if level < levels else x
-            outputs = 16 * width // 2 ** (level + 1)
-            x = relu(conv(w, f"decoder.convolutions.{level}", with_planes(x, code), outputs, 3, 1, 1, bias=False))
-        return {"image": conv(w, "decoder.last", with_planes(x, code), colors, 3, 1, 1, bias=False).tanh()}
-
-    return {
-        "encode": encode,
-        "sample": sample,
-        "forward": lambda image, code: sample(encode(image)[""], code),
-    }
-
-
-def exprgan_discriminator(w: Weights, facts: Facts, *, width: int, features: int) -> Methods:
-    def dense(name: str, place: int, x: Tensor, outputs: int, slope: float) -> Tensor:
-        return leaky(batch_norm(w, f"{name}.{place + 1}", linear(w, f"{name}.{place}", x, outputs)), slope)
-
-    def forward(image: Tensor, condition: Tensor) -> dict[str, Tensor]:
-        x = with_planes(image, condition)
-        for level in range(4):
-            x = conv(w, f"image.convolutions.{level}.0", x, width * 2**level, 5, 2, 2)
-            x = with_planes(relu(batch_norm(w, f"image.convolutions.{level}.1", x)), condition)
-        shared = dense("image.shared", 0, x.flatten(1), features, 0.2)
-        scores = linear(w, "image.score", torch.cat([shared, condition], 1), 1)
-        inner = dense("image.code", 0, shared, 128, 0.2)
-        blocks = [
-            linear(w, f"image.blocks.{k}.3", dense(f"image.blocks.{k}", 0, inner, 64, 0.2), 5).tanh() for k in range(facts[2])
-        ]
-        return {"scores": scores, "code": torch.cat(blocks, 1)}
-
-    def judge_latent(latent: Tensor) -> dict[str, Tensor]:
-        x = latent
-        for place, outputs in ((0, 64), (3, 32), (6, 16)):
-            x = dense("latent", place, x, outputs, 0.0)
-        return {"": linear(w, "latent.9", x, 1)}
-
-    return {"forward": forward, "judge_latent": judge_latent}
-
-
 def acgan_generator(w: Weights, facts: Facts, *, width: int) -> Methods:
     def forward(noise: Tensor, index: Tensor) -> dict[str, Tensor]:
         side = facts[1] // 4
@@ -192,7 +136,7 @@ def acgan_discriminator(w: Weights, facts: Facts, *, width: int, dropout: float 
 
 def sngan_generator(w: Weights, facts: Facts, *, width: int) -> Methods:
     def norm(name: str, x: Tensor, index: Tensor) -> Tensor:
-        normed = batch_norm(w, f"{name}.norm", x, eps=SNGAN_EPS, affine=False)
+        normed = batch_norm(w, f"{name}.norm", x, eps=SNGAN_EPS, gain=False, shift=False)
         gain, shift = (embedding(w, f"{name}.{key}", index, facts[2], x.shape[1]) for key in ("gain", "bias"))
         return normed * gain[:, :, None, None] + shift[:, :, None, None]
 

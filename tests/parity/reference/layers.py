@@ -101,7 +101,9 @@ def instance_norm(w: Weights, name: str | None, x: Tensor, eps: float = 1e-5) ->
     return normed if name is None else scaled(w, name, normed)
 
 
-def batch_norm(w: Weights, name: str, x: Tensor, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> Tensor:
+def batch_norm(
+    w: Weights, name: str, x: Tensor, *, eps: float = 1e-5, momentum: float = 0.1, gain: bool = True, shift: bool = True
+) -> Tensor:
     """Each channel to mean 0 and variance 1 over the batch, or by the running statistics, which move by ``momentum``."""
     dims, count = [0, *range(2, x.ndim)], x.numel() // x.shape[1]
     places = {key: f"{name}.{key}" for key in ("running_mean", "running_var")}
@@ -116,12 +118,13 @@ def batch_norm(w: Weights, name: str, x: Tensor, *, eps: float = 1e-5, momentum:
             w.buffers[place] = (1 - momentum) * running[key] + momentum * now[key]
         w.buffers[f"{name}.num_batches_tracked"] = batches + 1
     normed = (x - _channelwise(mean, x)) / (_channelwise(variance, x) + eps).sqrt()
-    return scaled(w, name, normed) if affine else normed
+    return scaled(w, name, normed, gain=gain, shift=shift)
 
 
-def scaled(w: Weights, name: str, x: Tensor) -> Tensor:
-    gain, shift = (w.parameter(f"{name}.{key}", x.shape[1]) for key in ("weight", "bias"))
-    return x * _channelwise(gain, x) + _channelwise(shift, x)
+def scaled(w: Weights, name: str, x: Tensor, *, gain: bool = True, shift: bool = True) -> Tensor:
+    """Times a gain of each channel, plus a shift of each."""
+    x = x * _channelwise(w.parameter(f"{name}.weight", x.shape[1]), x) if gain else x
+    return x + _channelwise(w.parameter(f"{name}.bias", x.shape[1]), x) if shift else x
 
 
 def _channelwise(values: Tensor, x: Tensor) -> Tensor:

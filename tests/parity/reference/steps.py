@@ -1,4 +1,4 @@
-"""The training steps of StarGAN, US-GAN, GANimation, AttGAN, StarGAN v2 and IcGAN, from their published losses."""
+"""The training steps of StarGAN, US-GAN, GANimation, AttGAN, STGAN, StarGAN v2 and IcGAN, from their published losses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Pair = tuple[Weights, Methods, Weights, Methods]
 CRITIC_STEPS = 5
 PENALTY = 10.0
 MASK_SIZE, MASK_ROUGHNESS, UNITS_FACTOR = 0.1, 0.5, 160.0
-DIVERSITY, DIVERSITY_BATCHES = 1.0, 100_000
+DIVERSITY, DIVERSITY_BATCHES = 2.0, 100_000
 
 
 def _classes(labels: Tensor, low: float = 0.0) -> Tensor:
@@ -158,14 +158,35 @@ def ganimation(case: TrainingCase) -> Record:
 
 
 def attgan(case: TrainingCase) -> Record:
+    """The generator is told the wanted class as 1 among -1."""
+    return _attribute_training(
+        case,
+        attributes.attgan_generator,
+        lambda batch: (_classes(case.labels(batch), -1), _classes(case.targets(batch), -1)),
+    )
+
+
+def stgan(case: TrainingCase) -> Record:
+    """The generator is told the wanted class less the present one, and nothing at all where the face is to come back."""
+
+    def ask(batch: int) -> tuple[Tensor, Tensor]:
+        source, wanted = _classes(case.labels(batch)), _classes(case.targets(batch))
+        return torch.zeros_like(source), wanted - source
+
+    return _attribute_training(case, attributes.stgan_generator, ask)
+
+
+def _attribute_training(
+    case: TrainingCase, generator: Callable[..., Methods], ask: Callable[[int], tuple[Tensor, Tensor]]
+) -> Record:
     def keeping(makes: Methods, real: Tensor, made: Mapping[str, Tensor], conditions: tuple[Tensor, Tensor]) -> Terms:
         return {"self_reconstruction": (100.0, distance(makes["forward"](real, conditions[0])["image"], real))}
 
     return _critic_training(
         case,
-        _both(case, attributes.attgan_generator, attributes.attgan_discriminator),
+        _both(case, generator, attributes.attgan_discriminator),
         2e-4,
-        lambda batch: (_classes(case.labels(batch), -1), _classes(case.targets(batch), -1)),
+        ask,
         _read_class(case, lambda logits, labels: binary_cross_entropy(logits, _classes(labels))),
         (1.0, 10.0),
         keeping,
@@ -186,7 +207,7 @@ def starganv2_steps(case: TrainingCase) -> Record:
     def style(batch: int, kind: str, draw: int) -> Tensor:
         if kind == "noise":
             return makes["style_from_noise"](case.noise(batch, 16, draw), case.targets(batch))[""]
-        return makes["style_of"](case.references(batch, draw), case.targets(batch))[""]
+        return makes["style_of"](case.references(batch)[:, draw], case.targets(batch))[""]
 
     for batch in range(case.batches):
         real, labels, targets = case.images(batch), case.labels(batch), case.targets(batch)
@@ -266,6 +287,7 @@ STEPS: dict[str, Callable[[TrainingCase], Record]] = {
     "usgan": usgan,
     "ganimation": ganimation,
     "attgan": attgan,
+    "stgan": stgan,
     "starganv2": starganv2_steps,
     "icgan": icgan,
 }
