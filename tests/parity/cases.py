@@ -28,7 +28,6 @@ class NetworkCase:
         calls: Method -> kinds of its inputs, as :func:`drawn_input` knows them.
         arguments: Its own.
         facts: Channels, side in pixels, classes.
-        tolerance: How far numbers may differ, relative to the norm of their tensor.
     """
 
     name: str
@@ -38,7 +37,6 @@ class NetworkCase:
     calls: Mapping[str, tuple[str, ...]]
     arguments: Mapping[str, Any] = field(default_factory=lambda: {"width": 4})
     facts: tuple[int, int, int] = (1, 48, 4)
-    tolerance: float = 1e-7
 
 
 def _generator(name: str, family: str, *inputs: str, network: str = "", **changes: Any) -> NetworkCase:

@@ -57,7 +57,7 @@ def test_network_equals_its_reference(case: NetworkCase, double_precision: None,
         lambda: dict(network.named_parameters()),
         lambda: dict(network.named_buffers()),
     )
-    wrong = {section: drawing.differing(found[section], vectors[section], case.tolerance) for section in DIGESTED}
+    wrong = {section: drawing.differing(found[section], vectors[section]) for section in DIGESTED}
     assert not {section: names for section, names in wrong.items() if names}
 
 
