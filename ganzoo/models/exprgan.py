@@ -37,7 +37,7 @@ from ganzoo.registry import DISCRIMINATORS, GENERATORS
 NOISE_SIZE = 50
 SMALLEST_PX = 4
 JUDGING_LEVELS = 4
-BATCH_NORM_EPS = 1e-3
+BATCH_NORM_EPS, BATCH_NORM_MOMENTUM = 1e-3, 1e-3
 
 
 @GENERATORS.register("exprgan")
@@ -174,7 +174,11 @@ class _ImageJudge(nn.Module):
         super().__init__()
         channels = [image_channels, *(width * 2**level for level in range(JUDGING_LEVELS))]
         self.convolutions = nn.ModuleList(
-            nn.Sequential(_HalvingConv2d(above + num_classes, below), _shifting(nn.BatchNorm2d(below, BATCH_NORM_EPS)), nn.ReLU())
+            nn.Sequential(
+                _HalvingConv2d(above + num_classes, below),
+                _shifting(nn.BatchNorm2d(below, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)),
+                nn.ReLU(),
+            )
             for above, below in zip(channels, channels[1:], strict=False)
         )
         smallest_px = -(-image_size_px // 2**JUDGING_LEVELS)
@@ -205,7 +209,11 @@ def _encoder(image_channels: int, width: int, levels: int, smallest_px: int) -> 
 
 
 def _dense(inputs: int, outputs: int, leak: float = 0.0) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), _shifting(nn.BatchNorm1d(outputs, BATCH_NORM_EPS)), nn.LeakyReLU(leak)]
+    return [
+        nn.Linear(inputs, outputs),
+        _shifting(nn.BatchNorm1d(outputs, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)),
+        nn.LeakyReLU(leak),
+    ]
 
 
 class _HalvingConv2d(nn.Conv2d):
