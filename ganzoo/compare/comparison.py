@@ -15,7 +15,7 @@ from ganzoo.compare.frames import pairs_frame, to_frame
 from ganzoo.compare.rendering import show, to_latex, to_markdown
 from ganzoo.compare.tables import Table, build_table
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import write_atomically
+from ganzoo.runs.writing import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

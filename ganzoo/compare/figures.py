@@ -26,7 +26,7 @@ from matplotlib.transforms import Bbox
 from ganzoo.compare.groups import is_number, plain
 from ganzoo.compare.remarks import FRONT
 from ganzoo.compare.tables import CONTROL_ORDER, Column, Table, control_mean, control_names, metric_means
-from ganzoo.runs.folder import write_atomically
+from ganzoo.runs.writing import write_atomically
 
 Floats = npt.NDArray[np.float64]
 

@@ -127,6 +127,8 @@ class RunInfo(_Record):
         macs_per_image: Multiply-accumulates of one generator forward pass for one image.
         progress: How far it has come.
         selected: The state that is scored, where it was selected (``--select``); None for the last.
+        weights: File of weights, as a path under the run's folder -> SHA-256 (hex) that it may have: its own and, while it is
+            being replaced, that of the file before it too. Empty in runs that did not note any.
         evaluation_seconds: Time the last scoring took.
         peak_memory_bytes: Most memory in use at once up to the end of training: of a CUDA device, what its tensors took; else
             of the whole process, images included. None in runs that did not note it.
@@ -147,13 +149,13 @@ class RunInfo(_Record):
     macs_per_image: int | None = None
     progress: Progress = Field(default_factory=Progress)
     selected: Selected | None = None
+    weights: dict[str, list[str]] = Field(default_factory=dict)
     evaluation_seconds: float | None = None
     peak_memory_bytes: int | None = None
 
-    def scored(self, seconds: float) -> RunInfo:
-        """The record once scoring, which took so long, has succeeded; of a finished run there is no more to tell."""
-        message = None if self.status == "finished" else self.message
-        return self.model_copy(update={"evaluation_seconds": round(seconds, 2), "message": message})
+    def once_scored(self, seconds: float) -> dict[str, Any]:
+        """What changes once scoring, which took so long, has succeeded; of a finished run there is no more to tell."""
+        return {"evaluation_seconds": round(seconds, 2), "message": None if self.status == "finished" else self.message}
 
 
 class MetricInfo(_Record):
