@@ -13,7 +13,20 @@ from ganzoo.errors import GanzooError
 from ganzoo.runs.folder import read_bytes
 
 LARGEST_TABLE_BYTES = 2**30
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a formula begins with, for one spreadsheet or another; the last four are the full-width forms of the first."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _COUNT = re.compile("[0-9]{1,18}")
+
+
+def as_text(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
+
+    Numbers stay what they are, be they written as text; so does everything that is no text.
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:
@@ -21,8 +34,8 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], header: bo
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="")
     if header:
-        writer.writeheader()
-    writer.writerows(rows)
+        writer.writerow({name: as_text(name) for name in columns})
+    writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -45,7 +58,8 @@ def read_rows(path: Path, columns: Sequence[str], counter: str) -> tuple[list[di
     except GanzooError as error:
         return [], str(error)
     head, *lines = content[: content.rfind(b"\n") + 1].splitlines() or [b""]
-    names = _cells(head) or []
+    written = {as_text(name): name for name in columns}
+    names = [written.get(name, name) for name in _cells(head) or []]
     if counter not in names:
         return [], f"{path} is damaged: its first line does not name the columns."
     rows: list[dict[str, str]] = []
