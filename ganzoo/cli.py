@@ -587,12 +587,15 @@ def _way_on(error: BaseException) -> str:
 def _in_words(error: BaseException) -> str | None:
     """One line for what is not ganzoo's own mistake; OSError is a full disk, a forbidden folder, too long a name."""
     from ganzoo.faults import fault_in_words
+    from ganzoo.runs.writing import DISK_FULL
 
     if isinstance(error, GanzooError):
         return in_one_line(error)
     if fault := fault_in_words(error):
         return f"{fault}. 'ganzoo --debug' shows the traceback."
-    return in_one_line(error) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError):
+        return None
+    return in_one_line(error) + (". Make room there; the same command goes on." if error.errno in DISK_FULL else "")
 
 
 if __name__ == "__main__":

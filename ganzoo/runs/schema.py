@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Status = Literal["running", "stopped", "finished", "diverged", "failed"]
-"""``running`` also means *killed* when no process is left; ``stopped``: by Ctrl-C or ``--max-minutes``, resumable."""
+"""``running`` also means *killed* when no process is left; ``stopped``: by ``--max-minutes`` or a signal (Ctrl-C, SIGTERM,
+SIGHUP; its message then is ``interrupted``), resumable; ``failed``: by an error, or a disk that took no more, resumable too."""
 
 
 ASPECTS = ("distribution", "expression", "identity")
