@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 from ganzoo.compare.collect import REFERENCE
+from ganzoo.errors import GanzooError
 from ganzoo.runs.folder import RunFolder, find_runs, write_json
+from ganzoo.runs.writing import write_together
 
 RENDERED = "renderer_version"
 """A fact of data whose faces are rendered: pictures of real people's faces are never kept."""
@@ -32,18 +35,20 @@ def main() -> None:
         place = run.path.relative_to(given.results)
         if REFERENCE in place.parts:
             continue
-        if not run.is_scored() or (info := run.read_info()).status != "finished":
-            print(f"left out, not finished and scored: {run.path}")
+        try:
+            info, _ = run.read_info(), run.read_metrics()
+        except GanzooError as error:
+            print(f"left out: {error}")
+            continue
+        if info.status != "finished":
+            print(f"left out, not finished: {run.path}")
             continue
         copy = RunFolder(kept / place)
-        copy.path.mkdir(parents=True, exist_ok=True)
-        for name in ("config", "metrics", "history", "per_image"):
-            shutil.copyfile(getattr(run, name), getattr(copy, name))
+        names = ["config", "metrics", "history", "per_image", *(["gallery"] if RENDERED in info.data.facts else [])]
+        write_together({getattr(copy, name): partial(shutil.copyfile, getattr(run, name)) for name in names})
         command = DATA_ROOT.sub(r"\1PLACE", info.environment.command)
         environment = info.environment.model_copy(update={"command": command})
         write_json(copy.info, info.model_copy(update={"environment": environment}))
-        if RENDERED in info.data.facts:
-            shutil.copyfile(run.gallery, copy.gallery)
         print(copy.path)
 
 

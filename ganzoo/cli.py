@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.interruption import exit_code, latest_signal, raised_as_interrupted
 
 FAILED = 1
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 class Kind(StrEnum):
@@ -83,7 +86,22 @@ class Logger(StrEnum):
     wandb = "wandb"
 
 
+class _Stopped(BaseException):
+    """A signal, under a name that the library of the command line does not know: it would end without a word."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            stopped = _Stopped(str(error))
+            stopped.__notes__ = getattr(error, "__notes__", [])
+            raise stopped from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Compares conditional GANs for facial-expression synthesis.",
     no_args_is_help=True,
     add_completion=False,
@@ -227,7 +245,7 @@ def run(
         reporter=reporter,
     )
     if outcome.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(exit_code())
     for result in outcome.results[:1]:
         folder = result.folder if len(asked) == 1 else result.folder.parent
         show_run(folder, console=reporter.console)
@@ -299,7 +317,7 @@ def bench(
         return
     outcome = run_suite(suite, settings, options, reporter, figures=figures)
     if outcome.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(exit_code())
     if outcome.failed:
         raise typer.Exit(FAILED)
 
@@ -542,27 +560,42 @@ def main() -> None:
 def carry_out(command: Callable[[], object]) -> None:
     """Bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
     try:
-        command()
-    except KeyboardInterrupt:
-        typer.echo("ganzoo: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        with raised_as_interrupted():
+            command()
+    except (KeyboardInterrupt, _Stopped) as error:
+        _say(f"interrupted by {latest_signal()}. {_way_on(error)}")
+        sys.exit(exit_code())
     except (Exception, SystemExit) as error:
         message = _in_words(error)
         if message is None or os.environ.get("GANZOO_DEBUG"):
             raise
-        typer.echo(f"ganzoo: {message}", err=True)
+        _say(message)
         sys.exit(BAD_INPUT)
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # The terminal may be what is gone.
+        typer.echo(f"ganzoo: {message}", err=True)
+
+
+def _way_on(error: BaseException) -> str:
+    """How to go on: in the words of what was interrupted, or with the command as it was typed."""
+    words = getattr(error, "__notes__", ())
+    return str(words[0]) if words else f"To go on: {shlex.join(['ganzoo', *sys.argv[1:]])}"
 
 
 def _in_words(error: BaseException) -> str | None:
     """One line for what is not ganzoo's own mistake; OSError is a full disk, a forbidden folder, too long a name."""
     from ganzoo.faults import fault_in_words
+    from ganzoo.runs.writing import DISK_FULL
 
     if isinstance(error, GanzooError):
         return in_one_line(error)
     if fault := fault_in_words(error):
         return f"{fault}. 'ganzoo --debug' shows the traceback."
-    return in_one_line(error) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError):
+        return None
+    return in_one_line(error) + (". Make room there; the same command goes on." if error.errno in DISK_FULL else "")
 
 
 if __name__ == "__main__":

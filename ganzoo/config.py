@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from ganzoo.errors import GanzooError, did_you_mean, in_one_line
+from ganzoo.runs.folder import read_bytes
 
 RECIPE_GROUP = "ganzoo.recipes"
 LARGEST_SEED = 2**63 - 1
@@ -412,6 +413,7 @@ def read_run_config(path: Path) -> RunConfig:
     Raises:
         GanzooError: Not a run's configuration.
     """
+    read_bytes(path)  # A pipe, on which reading waits, is told from a file here.
     return validated(RunConfig, read_yaml(path), str(path))
 
 

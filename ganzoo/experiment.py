@@ -20,7 +20,8 @@ from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_re
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
 from ganzoo.reproduction import named_data_root
-from ganzoo.runs.folder import RunFolder, write_json, write_yaml
+from ganzoo.runs.folder import RunFolder, write_yaml
+from ganzoo.runs.journal import RunJournal
 from ganzoo.runs.schema import MetricsFile
 from ganzoo.saved import load_run
 from ganzoo.session import RunOptions, RunResult, RunSession, image_facts
@@ -193,7 +194,7 @@ def evaluate_run(
     saved.translator.precision = config.score_precision
     scorer = Scorer.prepare(dataset, config, saved.translator.device, inception_weights, dinov2_weights, reporter)
     seconds = scorer.score(saved.translator, place)
-    write_json(place.info, saved.info.scored(seconds))
+    RunJournal(place, saved.info).note(**saved.info.once_scored(seconds))
     if kept != before:
         write_yaml(place.config, saved.config.model_copy(update=kept))
     return place.read_metrics()

@@ -107,7 +107,7 @@ def print_audit(
 
     from ganzoo.data.audit import audit, sample_grid
     from ganzoo.data.base import load_dataset
-    from ganzoo.runs.folder import write_atomically
+    from ganzoo.runs.writing import write_atomically
 
     for plugin in plugins:
         load_plugin_file(plugin)

@@ -20,7 +20,9 @@ from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.models.base import Generator, create_generator
 from ganzoo.registry import load_plugin_file
 from ganzoo.runs.folder import RunFolder, describe_run
+from ganzoo.runs.journal import check_weights
 from ganzoo.runs.schema import RunInfo
+from ganzoo.training.checkpoint import checkpoint_path
 from ganzoo.training.translator import GeneratorTranslator
 
 Faces = Tensor | NDArray[np.uint8] | NDArray[np.float32]
@@ -158,11 +160,18 @@ def load_generator(folder: str | Path) -> Generator:
         num_classes=len(info.data.class_names),
         **component.arguments,
     )
+    check_weights(place, info, place.generator, _way_out(place))
     try:
         generator.load_state_dict(load_file(place.generator))
     except (RuntimeError, SafetensorError) as error:
         raise GanzooError(f"{place.generator} does not fit its recipe: {str(error).splitlines()[0]}") from error
     return generator
+
+
+def _way_out(place: RunFolder) -> str:
+    if checkpoint_path(place).is_file():
+        return "The command that trained it makes it again from its checkpoint."
+    return "It has to be trained again ('ganzoo run --if-exists overwrite'), or copied from where it is whole."
 
 
 def _existing(folder: str | Path) -> RunFolder:

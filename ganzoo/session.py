@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import ganzoo
 from ganzoo.compatibility import ImageFacts
@@ -28,20 +26,25 @@ from ganzoo.devices import (
     reason_against_compiling,
     reset_peak_memory,
 )
-from ganzoo.errors import DivergedError, GanzooError, InUseError
+from ganzoo.errors import DivergedError, GanzooError
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.faults import reason_in_words
 from ganzoo.header import print_advice, print_header, seconds_per_step
+from ganzoo.interruption import INTERRUPTED, Interrupted
 from ganzoo.loggers import create_logger
 from ganzoo.models.base import Discriminator, Generator, create_discriminator, create_generator
 from ganzoo.models.cost import count_parameters, macs_per_image
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES, METRICS
 from ganzoo.reporting import Reporter
+from ganzoo.runs.claiming import empty, locked, made
 from ganzoo.runs.fingerprint import fingerprint
-from ganzoo.runs.folder import RunFolder, describe_run, remove_leftovers, write_atomically, write_json, write_yaml
+from ganzoo.runs.folder import RunFolder, describe_run, write_yaml
+from ganzoo.runs.journal import RunJournal, check_weights
 from ganzoo.runs.provenance import command_line, git_commit, package_versions, plugin_hashes, python_version
 from ganzoo.runs.schema import DataFacts, Environment, MetricsFile, RunInfo, Selected, Status
+from ganzoo.runs.writing import remove_leftovers
 from ganzoo.saved import load_generator
+from ganzoo.training.checkpoint import checkpoint_path
 from ganzoo.training.compilation import COMPILE_SECONDS, Compilation, CompileChoice, check_compile, decide
 from ganzoo.training.loop import CHECKPOINT_SECONDS, TrainingLoop
 from ganzoo.training.samples import SampleGrid
@@ -206,21 +209,35 @@ class RunSession:
         if self.folder.info.is_file() and self.options.if_exists == "skip":
             self.reporter.say(f"{self.folder.path} exists; skipped.")
             return self._result()
-        with _made(self.folder.path), _locked(self.folder):
+        with made(self.folder.path), locked(self.folder):
             before = None if self._anew else earlier_run(self.folder, self.config, self.options.extend)
             begun_so = before is not None and before.environment.deterministic
-            with deterministic_algorithms(self.options.deterministic or begun_so):
-                return self._run(before)
+            try:
+                with deterministic_algorithms(self.options.deterministic or begun_so):
+                    return self._run(before)
+            except KeyboardInterrupt:
+                self._note_interruption()
+                raise
+
+    def _note_interruption(self) -> None:
+        """A run that was killed once, and is interrupted before it goes on, is under way no more."""
+        with suppress(GanzooError, OSError):
+            journal = RunJournal(self.folder, self.folder.read_info())
+            if journal.info.status == "running":
+                journal.note_end(status="stopped", message=INTERRUPTED)
 
     def _run(self, before: RunInfo | None) -> RunResult:
         remove_leftovers(self.folder.path)
-        if before is not None and before.status == "finished" and not self._is_longer():
+        if before is not None and before.status == "finished" and not self._is_longer() and self._is_whole(before):
             self.reporter.say(f"{self.folder.path} is finished already.")
             if not self.folder.is_scored():
-                self._score(before)
+                self._score(RunJournal(self.folder, before))
             return self._result()
         seed_everything(self.config.seed)
         loop = self._prepare()
+        if before is not None and checkpoint_path(self.folder).is_file():
+            anew = "'--if-exists overwrite' starts the run anew."
+            check_weights(self.folder, before, checkpoint_path(self.folder), anew)
         resumed = not self._anew and loop.resume()
         if loop.trainer.position.step > loop.trainer.total_steps:
             raise GanzooError(
@@ -232,7 +249,8 @@ class RunSession:
             self.config.recipe, self.dataset, self.fabric, self._networks
         )
         compilation = self._compile(loop, seconds, before)
-        info = self._info(loop, "running", before)
+        journal = RunJournal(self.folder, self._info(loop, "running", before))
+        loop.write_weights = journal.write_weights
         looks = LOOKS_PER_RUN if loop.selection else 0
         if loop.selection is not None:
             loop.selection.score()  # What has no value is told before hours of training.
@@ -244,14 +262,25 @@ class RunSession:
         print_advice(self.reporter, estimate, self.options.max_minutes)
         self.reporter.expect(estimate)
         if self._anew:  # Only now: what cannot start must not cost the run that is there.
-            _empty(self.folder.path)
+            empty(self.folder)
         write_yaml(self.folder.config, self.config)
-        write_json(self.folder.info, info)
+        journal.note()
         reset_peak_memory(self.fabric.device)  # Only now: what timed the steps beforehand is not the run's.
-        return self._train(loop, info)
+        return self._train(loop, journal)
 
     def _is_longer(self) -> bool:
         return self.options.extend and bool(differences(read_run_config(self.folder.config), self.config))
+
+    def _is_whole(self, info: RunInfo) -> bool:
+        """Whether the trained generator is there as it was written, or cannot be made again from a checkpoint."""
+        if not checkpoint_path(self.folder).is_file():
+            return True
+        try:
+            check_weights(self.folder, info, self.folder.generator, "It is made again from the checkpoint.")
+        except GanzooError as error:
+            self.reporter.say(str(error))
+            return False
+        return self.folder.generator.is_file()
 
     def _prepare(self) -> TrainingLoop:
         generator, discriminator = self._networks()
@@ -301,74 +330,83 @@ class RunSession:
     def _translator(self, generator: Generator) -> GeneratorTranslator:
         return GeneratorTranslator(generator, self.dataset.class_names, self.fabric.device, self.config.score_precision)
 
-    def _train(self, loop: TrainingLoop, info: RunInfo) -> RunResult:
+    def _train(self, loop: TrainingLoop, journal: RunJournal) -> RunResult:
         deadline = None
         if self.options.max_minutes is not None:
             reserve = EARLY_MARGIN * self.scorer.estimate_seconds(loop.translator)
             deadline = self.started + max(60 * self.options.max_minutes - reserve, 1.0)
         try:
             reason = loop.train(deadline)
-            self._save(loop)
-        except DivergedError as error:
-            self._close(info, loop, "diverged", str(error))
-            raise
+            self._save(loop, journal)
         except BaseException as error:
-            self._close(info, loop, "failed", reason_in_words(error))
-            raise
-        info = self._close(info, loop, "stopped" if reason else "finished", reason)
+            if loop.wishes and isinstance(error, OSError):  # A terminal that is gone takes no words: no failure of the run.
+                error = Interrupted()
+            self._end_early(loop, journal, error)
+            raise error
+        self._close(journal, loop, "stopped" if reason else "finished", reason)
         if reason:
-            self.reporter.say(f"Stopped after step {loop.trainer.position.step}: {reason}. The same command goes on from there.")
-        if reason == "interrupted":
+            self.reporter.say(f"Stopped after step {loop.trainer.position.step}: {reason}. {self._way_on}")
+        if reason == INTERRUPTED:
             return self._result()
-        self._score(info, loop.translator)
+        self._score(journal, loop.translator, loop.wishes)
         return self._result()
 
-    def _score(self, info: RunInfo, translator: GeneratorTranslator | None = None) -> None:
+    @property
+    def _way_on(self) -> str:
+        return f"The same command {'without --if-exists overwrite ' if self._anew else ''}goes on from there."
+
+    def _end_early(self, loop: TrainingLoop, journal: RunJournal, error: BaseException) -> None:
+        """Writes down why training ended."""
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(self._way_on)
+            self._close(journal, loop, "stopped", INTERRUPTED)
+        elif isinstance(error, DivergedError):
+            self._close(journal, loop, "diverged", str(error))
+        else:
+            self._close(journal, loop, "failed", reason_in_words(error))
+
+    def _score(self, journal: RunJournal, translator: GeneratorTranslator | None = None, wishes: Sequence[str] = ()) -> None:
         translator = translator or self._translator(load_generator(self.folder.path).to(self.fabric.device))
         translator.restart_noise()
         try:
+            if wishes:  # It came with the last step.
+                raise Interrupted
             seconds = self.scorer.score(translator, self.folder)
-        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
-            status = "diverged" if isinstance(error, DivergedError) else info.status
-            write_json(self.folder.info, info.model_copy(update={"status": status, "message": reason_in_words(error)}))
+        except KeyboardInterrupt as error:
+            error.add_note(self._way_on)
+            if journal.info.status == "finished":  # A run that stopped keeps why it did.
+                journal.note_end(message=f"{INTERRUPTED} while scoring")
             raise
-        write_json(self.folder.info, info.scored(seconds))
+        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
+            status = "diverged" if isinstance(error, DivergedError) else journal.info.status
+            journal.note_end(status=status, message=reason_in_words(error))
+            raise
+        journal.note(**journal.info.once_scored(seconds))
 
     def _result(self) -> RunResult:
         metrics = self.folder.read_metrics() if self.folder.metrics.is_file() else None
         return RunResult(self.folder.path, self.folder.read_info(), metrics)
 
-    def _close(self, info: RunInfo, loop: TrainingLoop, status: Status, message: str | None) -> RunInfo:
-        memory = peak_memory_bytes(self.fabric.device)
-        closed = info.model_copy(
-            update={
-                "status": status,
-                "message": message,
-                "ended": _now(),
-                "progress": loop.progress(),
-                "selected": _selected(loop) if status in ("finished", "stopped") else info.selected,
-                "peak_memory_bytes": max(memory or 0, info.peak_memory_bytes or 0) or None,
-            }
+    def _close(self, journal: RunJournal, loop: TrainingLoop, status: Status, message: str | None) -> None:
+        memory, info = peak_memory_bytes(self.fabric.device), journal.info
+        journal.note_end(
+            status=status,
+            message=message,
+            ended=_now(),
+            progress=loop.progress(),
+            selected=_selected(loop) if status in ("finished", "stopped") else info.selected,
+            peak_memory_bytes=max(memory or 0, info.peak_memory_bytes or 0) or None,
         )
-        write_json(self.folder.info, closed)
-        return closed
 
-    def _save(self, loop: TrainingLoop) -> None:
+    def _save(self, loop: TrainingLoop, journal: RunJournal) -> None:
         """Writes what training has made: the generator, and pictures of the whole way."""
         self.folder.metrics.unlink(missing_ok=True)  # Scores of an earlier stop are not those of this generator.
         if loop.selection is not None:
             loop.selection.restore(loop.trainer.scored_generator())
-        self._save_generator(loop.trainer.scored_generator())
+        content = _as_safetensors(loop.trainer.scored_generator())
+        journal.write_weights(self.folder.generator, lambda file: file.write_bytes(content))
         loop.samples.save_timeline(sorted(self.folder.samples.glob("images_*.png")))
         loop.samples.save_intensities(loop.translator)
-
-    def _save_generator(self, generator: Generator) -> None:
-        # Copies, for the format takes no tensors that share memory, as tied weights do.
-        tensors = {
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in generator.state_dict().items()
-        }
-        write_atomically(self.folder.generator, lambda file: save_file(tensors, file))
 
     def _info(self, loop: TrainingLoop, status: Status, before: RunInfo | None) -> RunInfo:
         recipe, facts = self.config.recipe, image_facts(self.dataset)
@@ -386,6 +424,7 @@ class RunSession:
             macs_per_image=macs_per_image(recipe.generator.name, recipe.generator.arguments, facts),
             progress=loop.progress(),
             selected=_selected(loop),
+            weights=before.weights if before else {},
         )
 
     def _environment(self, is_compiled: bool, before: RunInfo | None) -> Environment:
@@ -407,6 +446,16 @@ class RunSession:
         if self.options.logger is None:
             return None
         return create_logger(self.options.logger, self.folder.path).log_metrics
+
+
+def _as_safetensors(generator: Generator) -> bytes:
+    # Copies, for the format takes no tensors that share memory, as tied weights do.
+    return save(
+        {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in generator.state_dict().items()
+        }
+    )
 
 
 def data_facts(dataset: Dataset) -> DataFacts:
@@ -462,47 +511,6 @@ def _is_passed(wanted: Recipe, info: RunInfo) -> bool:
 
 def _is_length(change: str) -> bool:
     return change.split(":")[0].endswith((".epochs", ".images"))
-
-
-@contextmanager
-def _made(path: Path) -> Iterator[None]:
-    """The run folder, made where it is not there; what was made for a run that then wrote nothing is taken away again."""
-    new = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GanzooError(f"Cannot make the run folder {path}: {error.strerror}.") from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # The first that holds something ends it.
-            for folder in new:
-                folder.rmdir()
-
-
-def _empty(path: Path) -> None:
-    for entry in path.iterdir():
-        if entry.name == ".lock":
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
-@contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    lock = FileLock(folder.path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InUseError(f"{folder.path} is being trained by another process; wait for it or choose other --results.") from None
-    try:
-        yield
-    finally:
-        if [entry.name for entry in folder.path.iterdir()] == [".lock"]:
-            (folder.path / ".lock").unlink()
-        lock.release()
 
 
 def _now() -> str:

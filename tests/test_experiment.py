@@ -343,7 +343,7 @@ def test_tied_weights_are_saved_and_loaded(tmp_path: Path) -> None:
 
 def test_a_generator_that_cannot_be_saved_is_noted_and_saved_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("ganzoo.session.save_file", lambda tensors, file: [][0])
+        patch.setattr("ganzoo.session.save", lambda tensors: [][0])
         with pytest.raises(IndexError):
             tiny_run(tmp_path, images=16)
     (info,) = tmp_path.rglob("run.json")

@@ -18,6 +18,7 @@ HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "scipy", "timm
 # scoring of a run, saved runs, listing, the command line) are at the right end and not restricted here.
 MAY_IMPORT = {
     "errors": (),
+    "interruption": (),
     "faults": ("registry",),
     "registry": (),
     "runs": (),
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "overrides": ("config", "registry"),
     "reproduction": ("runs", "config", "overrides"),
     "suite": ("config", "overrides"),
-    "training": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
+    "training": ("registry", "runs", "config", "data", "models", "losses", "reporting", "interruption"),
     "evaluation": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
     "compare": ("runs", "reproduction"),
     "reporting": (),

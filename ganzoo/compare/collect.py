@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from ganzoo.compare.attempt import REGIONS, read_numbers, read_verdicts
 from ganzoo.compare.groups import Group, ScoredRun, column_place, group_runs, plain
 from ganzoo.errors import GanzooError
 from ganzoo.runs.folder import RunFolder, find_runs
-from ganzoo.runs.schema import MetricsFile, RunInfo
+from ganzoo.runs.schema import LARGEST_NUMBER, MetricsFile, RunInfo
 
 REFERENCE = "reference"
 """Folder under the results whose runs are committed references, never taken for the user's own."""
@@ -77,6 +78,7 @@ def collect(results: Path) -> Collection:
         run, problem = _read(results, folder)
         runs += [run] if run else []
         problems += [problem] if problem else []
+        problems += _damages(results, folder) if run else []
     if not runs and not problems:
         way_out = "Make one with 'ganzoo run stargan --data synth4 --preset quick'."
         raise GanzooError(f"No run in {results}: no run.json anywhere below it. {way_out}")
@@ -88,22 +90,34 @@ def collect(results: Path) -> Collection:
 
 def _read(results: Path, folder: RunFolder) -> tuple[ScoredRun | None, Problem | None]:
     """One run and what is to be said of it; either may be missing, not both."""
-    name = folder.path.relative_to(results).as_posix() if folder.path != results else folder.path.name
+    name = _name(results, folder)
     try:
         info = folder.read_info()
     except GanzooError as error:
-        return None, Problem(plain(name), "unreadable", plain(error))
+        return None, Problem(name, "unreadable", plain(error))
     said = plain(info.message or "")
-    if not folder.metrics.exists():
-        return None, Problem(plain(name), "no scores" if info.status == "finished" else info.status, _why_no_scores(info))
+    if not os.path.lexists(folder.metrics):
+        return None, Problem(name, "no scores" if info.status == "finished" else info.status, _why_no_scores(info))
     try:
         metrics = _finite(folder.read_metrics())
     except GanzooError as error:
-        return None, Problem(plain(name), "unreadable", plain(error))
+        return None, Problem(name, "unreadable", plain(error))
     origin = REFERENCE if folder.path.relative_to(results).parts[:1] == (REFERENCE,) else "results"
     run = ScoredRun(folder, info, metrics, origin)
-    unfinished = Problem(plain(name), info.status, said or "scored, but not finished") if info.status != "finished" else None
+    unfinished = Problem(name, info.status, said or "scored, but not finished") if info.status != "finished" else None
     return run, unfinished
+
+
+def _name(results: Path, folder: RunFolder) -> str:
+    return plain(folder.path.relative_to(results).as_posix() if folder.path != results else folder.path.name)
+
+
+def _damages(results: Path, folder: RunFolder) -> Iterator[Problem]:
+    """Files of a scored run that only pictures are made of, and that cannot be read: its scores count all the same."""
+    history, shares = read_numbers(folder.history, ("images",)), read_numbers(folder.edit_locality, ("images", *REGIONS))
+    for read in (history, shares, read_verdicts(folder.per_image)):
+        if isinstance(read, str):
+            yield Problem(_name(results, folder), "damaged", f"{read}; the run's scores count, what shows this file lacks it")
 
 
 def _why_no_scores(info: RunInfo) -> str:
@@ -113,8 +127,8 @@ def _why_no_scores(info: RunInfo) -> str:
 
 
 def _finite(metrics: MetricsFile) -> MetricsFile:
-    """NaN and infinity become None with a reason: they would otherwise win or poison a mean."""
-    broken = {name for name, value in metrics.metrics.items() if value is not None and not math.isfinite(value)}
+    """NaN, infinity and numbers near it become None with a reason: they would otherwise win or poison a mean."""
+    broken = {name for name, value in metrics.metrics.items() if value is not None and not abs(value) <= LARGEST_NUMBER}
     if not broken:
         return metrics
     values = {name: None if name in broken else value for name, value in metrics.metrics.items()}

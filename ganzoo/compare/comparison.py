@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ganzoo.compare.collect import Collection, Problem, collect
-from ganzoo.compare.frames import pairs_frame, to_frame
+from ganzoo.compare.frames import pairs_frame, to_csv, to_frame
 from ganzoo.compare.rendering import show, to_latex, to_markdown
 from ganzoo.compare.tables import Table, build_table
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import write_atomically
+from ganzoo.runs.writing import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,9 +129,9 @@ def _write_tables(
 ) -> Iterator[Path]:
     pictures = [(title, png.name) for title, (png, _) in drawn]
     texts = {
-        "runs.csv": collection.frame.to_csv(index=False, lineterminator="\n"),
-        "comparison.csv": summary.to_csv(index=False, lineterminator="\n"),
-        "pairs.csv": pairs_frame(tables).to_csv(index=False, lineterminator="\n"),
+        "runs.csv": to_csv(collection.frame),
+        "comparison.csv": to_csv(summary),
+        "pairs.csv": to_csv(pairs_frame(tables)),
         "comparison.md": to_markdown(tables, collection.problems, pictures),
         "comparison.tex": to_latex(tables),
     }

@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ganzoo.compare.attempt import REGIONS, read_numbers
 from ganzoo.compare.figures import caption, colours, literal, new_figure, short
 from ganzoo.compare.tables import Table
-
-REGIONS = ("mouth", "eyes", "brows", "rest")
 
 
 def edit_locality(table: Table) -> Figure | None:
@@ -48,11 +47,5 @@ def edit_locality(table: Table) -> Figure | None:
 
 def _shares(file: Path) -> pd.DataFrame | None:
     """The complete rows of a run's table; None where it is missing, empty or foreign."""
-    try:
-        table = pd.read_csv(file, on_bad_lines="skip")
-    except (OSError, ValueError):
-        return None
-    if not {"images", *REGIONS} <= set(table):
-        return None
-    numbers = table[["images", *REGIONS]].apply(pd.to_numeric, errors="coerce").dropna()
-    return numbers if len(numbers) else None
+    table = read_numbers(file, ("images", *REGIONS))
+    return table if isinstance(table, pd.DataFrame) else None

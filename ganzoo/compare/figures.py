@@ -5,6 +5,7 @@ Every function returns a figure, or None where the runs have nothing for it; ``s
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ from matplotlib.transforms import Bbox
 from ganzoo.compare.groups import is_number, plain
 from ganzoo.compare.remarks import FRONT
 from ganzoo.compare.tables import CONTROL_ORDER, Column, Table, control_mean, control_names, metric_means
-from ganzoo.runs.folder import write_atomically
+from ganzoo.runs.writing import write_atomically
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,7 +63,9 @@ def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
         agg: Any = FigureCanvasAgg(figure)  # matplotlib leaves these two methods untyped.
         svg: Any = FigureCanvasSVG(figure)
         png_settings = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 4}}
-        write_atomically(paths[0], lambda file: agg.print_png(file, **png_settings))
+        content = io.BytesIO()  # Writing to a file, Pillow does not say what the disk had against it.
+        agg.print_png(content, **png_settings)
+        write_atomically(paths[0], lambda file: file.write_bytes(content.getvalue()))
         write_atomically(paths[1], lambda file: svg.print_svg(file, metadata={"Date": None}))
     return paths
 
@@ -270,7 +273,7 @@ def _covered(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
 def confusion(table: Table) -> Figure | None:
     """Target × predicted by the judges, in percent of each target, per recipe; counts added over seeds."""
     kept = [(label, table.group.confusion(label)) for label in table.group.labels]
-    found = [(label, one.class_names, np.array(one.counts)) for label, one in kept if one]
+    found = [(label, one.class_names, np.array(one.counts, dtype=float)) for label, one in kept if one]
     if not found:
         return None
     classes = max(len(names) for _, names, _ in found)

@@ -8,6 +8,7 @@ from statistics import fmean
 import pandas as pd
 
 from ganzoo.compare.tables import Table
+from ganzoo.runs.tables import as_text
 
 SUMMARY_COLUMNS = (
     "data", "protocol", "kind", "label", "metric", "direction", "mean", "min", "max", "n", "best", "discriminating",
@@ -17,6 +18,12 @@ PAIR_COLUMNS = (
     "data", "protocol", "metric", "better", "worse", "difference", "n_better", "n_worse", "p", "p_holm", "smallest_p",
     "distinguishable", "more_seeds",
 )  # fmt: skip
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """A frame as the text of a CSV file in which no cell is a formula: names come from files that anybody may have written."""
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    return frame.assign(**{name: frame[name].map(as_text) for name in texts}).to_csv(index=False, lineterminator="\n")
 
 
 def to_frame(tables: Iterable[Table]) -> pd.DataFrame:

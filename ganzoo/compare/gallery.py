@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from ganzoo.compare.attempt import attempt
 from ganzoo.compare.groups import plain
 
 Bytes = npt.NDArray[np.uint8]
@@ -40,17 +41,21 @@ class Gallery:
 
 def read_gallery(file: Path) -> Gallery | str:
     """The faces in a ``gallery.npz``, or why they cannot be shown."""
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            names = tuple(plain(name) for name in arrays["class_names"].tolist())
-            index = arrays["source_index"] if "source_index" in arrays else np.empty(0)
-            gallery = Gallery(
-                arrays["sources"], arrays["labels"].astype(np.int64), arrays["translations"], names, index.astype(np.int64)
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        return f"{file.name} cannot be read ({plain(error) or type(error).__name__})"
-    count, classes = len(gallery.sources), len(names)
-    fits = gallery.sources.ndim == 4 and gallery.translations.shape == (count, classes, *gallery.sources.shape[1:])
+    gallery = attempt(file, _read)
+    return f"{file.name} is missing" if gallery is None else gallery
+
+
+def _read(file: BinaryIO) -> Gallery:
+    with np.load(file, allow_pickle=False) as arrays:
+        names = tuple(plain(name) for name in arrays["class_names"].tolist())
+        index = arrays["source_index"] if "source_index" in arrays else np.empty(0)
+        gallery = Gallery(
+            arrays["sources"], arrays["labels"].astype(np.int64), arrays["translations"], names, index.astype(np.int64)
+        )
+    count, classes, shape = len(gallery.sources), len(names), gallery.sources.shape
+    fits = len(shape) == 4 and min(shape) > 0 and gallery.translations.shape == (count, classes, *shape[1:])
     is_bytes = gallery.sources.dtype == np.uint8 == gallery.translations.dtype
-    in_range = gallery.labels.shape == (count,) and count > 0 and 0 <= gallery.labels.min() <= gallery.labels.max() < classes
-    return gallery if fits and is_bytes and in_range and classes > 1 else f"{file.name} has unexpected shapes or types"
+    in_range = gallery.labels.shape == (count,) and 0 <= gallery.labels.min() <= gallery.labels.max() < classes
+    if not (fits and is_bytes and in_range and classes > 1 and gallery.source_index.shape in ((0,), (count,))):
+        raise ValueError("unexpected shapes or types")
+    return gallery

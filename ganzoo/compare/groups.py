@@ -10,7 +10,8 @@ from typing import Any, TypeGuard
 
 import yaml
 
-from ganzoo.runs.folder import RunFolder
+from ganzoo.errors import GanzooError
+from ganzoo.runs.folder import RunFolder, read_bytes
 from ganzoo.runs.schema import Confusion, MetricInfo, MetricsFile, RunInfo
 
 SHORT = 8
@@ -82,7 +83,7 @@ class Group:
         names = each[0].class_names
         same = [one.counts for one in each if one.class_names == names]
         counts = [[sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*same, strict=True)]
-        return Confusion(class_names=[plain(name) for name in names], counts=counts)
+        return Confusion.model_construct(class_names=[plain(name) for name in names], counts=counts)  # Sums, known to be square.
 
     @property
     def metric_info(self) -> dict[str, MetricInfo]:
@@ -132,13 +133,22 @@ def recipe_differences(there: ScoredRun, here: ScoredRun) -> list[str]:
     return [f"{name} {_shown(old.get(name, 'absent'))} there, {_shown(new.get(name, 'absent'))} here" for name in fields]
 
 
+class _TreeLoader(yaml.SafeLoader):
+    """Takes no aliases, which ganzoo writes none of: a page of them stands for more settings than there is memory for."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
 def _settings(run: ScoredRun) -> dict[str, Any]:
     """Settings of a run's recipe as dotted names, without its length and words; empty where the run kept none."""
     try:
-        kept = yaml.safe_load(run.folder.config.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    flat = _flat(kept["recipe"]) if isinstance(kept, dict) and isinstance(kept.get("recipe"), dict) else {}
+        kept = yaml.load(read_bytes(run.folder.config), _TreeLoader)
+        flat = _flat(kept["recipe"]) if isinstance(kept, dict) and isinstance(kept.get("recipe"), dict) else {}
+    except (GanzooError, yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
+        return {}  # PyYAML raises all of these.
     return {name: value for name, value in flat.items() if name.rpartition(".")[2] not in ("epochs", "images", "description")}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ganzoo.compare.attempt import read_numbers
 from ganzoo.compare.groups import plain
 
 Floats = npt.NDArray[np.float64]
@@ -20,12 +21,8 @@ COUNTERS = ("step", "epoch", "images", "seconds", "images_per_second")
 
 def read_history(file: Path) -> pd.DataFrame | None:
     """The numbers of a history; None where the file is missing, empty or foreign."""
-    try:
-        history = pd.read_csv(file, on_bad_lines="skip")
-    except (OSError, ValueError):
-        return None
-    history = history.apply(pd.to_numeric, errors="coerce")
-    return history.dropna(subset=["images"]) if "images" in history else None
+    history = read_numbers(file, ("images",))
+    return history if isinstance(history, pd.DataFrame) else None
 
 
 def loss_columns(histories: Iterable[pd.DataFrame]) -> list[str]:
@@ -52,5 +49,5 @@ def curve(history: pd.DataFrame, column: str) -> Floats:
 def usual_range(values: Floats) -> tuple[float, float]:
     """Limits that leave the outermost half percent outside, so that one spike does not flatten all lines."""
     low, high = np.quantile(values, [0.005, 0.995])
-    margin = 0.06 * (high - low) or 0.5
+    margin = 0.06 * (high - low) or 0.5 * max(1.0, abs(high))
     return float(low - margin), float(high + margin)

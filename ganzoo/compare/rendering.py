@@ -187,7 +187,7 @@ def _md_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool
 def _md(text: str) -> str:
     """Escapes what Markdown or HTML would take for markup."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{character}" if character in "\\`*_[]|#" else character for character in text)
+    return "".join(f"\\{character}" if character in "\\`*_[]|#~$" else character for character in text)
 
 
 def to_latex(tables: Sequence[Table]) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,6 +17,7 @@ from safetensors.torch import load, save
 
 from ganzoo.errors import GanzooError
 from ganzoo.evaluation.judge_networks import JudgeNetwork, build_network
+from ganzoo.runs.writing import write_atomically
 
 CARD_NAME = "card.json"
 
@@ -168,7 +167,8 @@ def read_card(folder: Path) -> JudgeCard:
 
 def write_card(folder: Path, card: BaseModel) -> None:
     """Writes ``folder/card.json``; it appears whole or not at all."""
-    _write(folder / CARD_NAME, (card.model_dump_json(indent=2) + "\n").encode())
+    content = (card.model_dump_json(indent=2) + "\n").encode()
+    write_atomically(folder / CARD_NAME, lambda file: file.write_bytes(content))
 
 
 def write_network(path: Path, network: JudgeNetwork) -> str:
@@ -179,7 +179,7 @@ def write_network(path: Path, network: JudgeNetwork) -> str:
         if tensor.is_floating_point()  # the norms' step counters mean nothing in a frozen network
     }
     content = save(tensors)
-    _write(path, content)
+    write_atomically(path, lambda file: file.write_bytes(content))
     return hashlib.sha256(content).hexdigest()
 
 
@@ -215,16 +215,3 @@ def read_network(folder: Path, entry: StoredNetwork, *, channels: int, num_class
 def _way_out(folder: Path) -> str:
     shipped = Path(__file__).parent in folder.resolve().parents
     return "Install ganzoo again." if shipped else "Make the judges again with 'ganzoo judge train --data ...'."
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

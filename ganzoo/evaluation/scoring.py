@@ -27,7 +27,8 @@ from ganzoo.evaluation.rows import DRAWS, VARIED_SOURCES
 from ganzoo.evaluation.translate import Translator, has_variants
 from ganzoo.registry import METRICS
 from ganzoo.reporting import Reporter
-from ganzoo.runs.folder import RunFolder, as_json, write_together
+from ganzoo.runs.folder import RunFolder, as_json
+from ganzoo.runs.writing import write_together
 
 OVERHEAD_SECONDS = 10.0
 """What scoring takes beside translating: judges, distances, writing."""

@@ -1,14 +1,13 @@
-"""A run folder: its place, its files, and writing them so that a kill never leaves half a file."""
+"""A run folder: its place, its files, and how its records are read and written."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeVar
 
 import yaml
@@ -16,12 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from ganzoo.errors import GanzooError
 from ganzoo.runs.schema import MetricsFile, RunInfo
+from ganzoo.runs.writing import write_atomically
 
 Model = TypeVar("Model", bound=BaseModel)
 SAMPLE_CELL_PX, SAMPLE_HEADER_PX = 96, 22
 """Layout of ``samples/images_<seen>.png``: a header line, then square cells; a row per face: source, every target, cycle."""
 EDIT_LOCALITY = "edit_locality.csv"
-_TEMPORARY = re.compile(r"\.[^.]+\.\d+(\.\w+)?")
+LARGEST_RECORD_BYTES = 64 * 2**20
+"""A record of a run takes kilobytes; what is larger than this is none, and reading it would only take time and memory."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,44 @@ def describe_run(folder: Path, info: RunInfo, metrics: MetricsFile | None) -> st
 
 
 def find_runs(results: Path) -> Iterator[RunFolder]:
-    """All run folders (those with a ``run.json``) anywhere under ``results``, in path order."""
-    for file in sorted(results.rglob("run.json")):
-        yield RunFolder(file.parent)
+    """All run folders anywhere under ``results``, in path order: what has a ``run.json``, or has lost it.
+
+    A folder without one is taken for a run where two of the other files of a run are in it; one that cannot be looked into is
+    given too, as nobody can tell: reading it says why. Links to folders are not followed.
+    """
+    blocked: list[str] = []
+    walk = os.walk(results, onerror=lambda error: blocked.append(error.filename))
+    found = [place for place, folders, files in walk if _holds_run({*folders, *files})]
+    yield from map(RunFolder, sorted(map(Path, [*found, *blocked])))
+
+
+def _holds_run(names: set[str]) -> bool:
+    return "run.json" in names or len(names & _FILES) > 1
+
+
+_FILES = frozenset(
+    getattr(RunFolder(Path()), name).name
+    for name in ("config", "metrics", "history", "per_image", "gallery", "generator", "checkpoints")
+)
+
+
+def read_bytes(path: Path, most: int = LARGEST_RECORD_BYTES) -> bytes:
+    """Reads a file that may be anything: a pipe or a device, on which reading waits or never ends, is refused.
+
+    Raises:
+        GanzooError: Missing, no file, not readable, or larger than ``most``.
+    """
+    try:
+        facts = path.stat()
+        if not S_ISREG(facts.st_mode):
+            raise GanzooError(f"{path} is no file.")
+        if facts.st_size > most:
+            raise GanzooError(f"{path} has {facts.st_size:,} bytes, more than any such file of a run.")
+        return path.read_bytes()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
+            raise GanzooError(f"{path} is missing.") from error
+        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def read_json(path: Path, model: type[Model]) -> Model:
@@ -125,12 +161,11 @@ def read_json(path: Path, model: type[Model]) -> Model:
     Raises:
         GanzooError: Missing, truncated or not of this format.
     """
+    content = read_bytes(path)
     try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
+        return model.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise GanzooError(f"{path} is not a valid {model.__name__}: {where + ': ' if where else ''}{first['msg']}.") from error
 
@@ -142,43 +177,13 @@ def as_json(record: BaseModel) -> str:
 
 def write_json(path: Path, record: BaseModel) -> None:
     """Writes a record as JSON, atomically; floats must be finite."""
-    write_atomically(path, lambda file: file.write_text(as_json(record)))
+    write_atomically(path, lambda file: file.write_text(as_json(record), encoding="utf-8"))
 
 
 def write_yaml(path: Path, record: BaseModel) -> None:
     """Writes a record as YAML, atomically, its fields in order."""
-    write_atomically(path, lambda file: file.write_text(yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)))
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets ``write`` fill a temporary file beside ``path``, flushes it to disk, then renames it to ``path``."""
-    write_together({path: write})
-
-
-def write_together(writes: Mapping[Path, Callable[[Path], object]]) -> None:
-    """The same for files that belong together: where one of them cannot be written, none is replaced."""
-    for path in writes:
-        if not path.name:  # "." or "/"
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporaries = {path: path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}") for path in writes}
-    try:
-        for path, write in writes.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(temporaries[path])
-            with open(temporaries[path], "rb+") as file:
-                os.fsync(file.fileno())
-        for path, temporary in temporaries.items():
-            os.replace(temporary, path)
-    finally:
-        for temporary in temporaries.values():
-            temporary.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Takes away the temporary files of writers that were killed; nobody may be writing in the folder now."""
-    for file in folder.rglob(".*"):
-        if _TEMPORARY.fullmatch(file.name):
-            file.unlink()
+    text = yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def _as_name(text: str) -> str:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Status = Literal["running", "stopped", "finished", "diverged", "failed"]
-"""``running`` also means *killed* when no process is left; ``stopped``: by Ctrl-C or ``--max-minutes``, resumable."""
+"""``running`` also means *killed* when no process is left; ``stopped``: by ``--max-minutes`` or a signal (Ctrl-C, SIGTERM,
+SIGHUP; its message then is ``interrupted``), resumable; ``failed``: by an error, or a disk that took no more, resumable too."""
 
 
 ASPECTS = ("distribution", "expression", "identity")
 """What a working model must be good at, all at once: a table's Pareto front takes one metric for each."""
 
 
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number of things, or a size in bytes."""
+LARGEST_NUMBER = 1e100
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+"""A finite number of a size whose sums and squares are finite too; NaN is none."""
+Amount = Annotated[float, Field(ge=0, le=LARGEST_NUMBER)]
+"""A duration, a rate or a share of an epoch."""
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def _one_by_one(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands twice")
+    return names
+
+
+ClassNames = Annotated[list[Name], Field(max_length=10_000), AfterValidator(_one_by_one)]
+
+
 class _Record(BaseModel):
+    """What ganzoo has written, and anybody may have changed since: whoever reads one may rely on what its fields say."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -31,13 +54,19 @@ class DataFacts(_Record):
         skipped: Items left out with ``--skip-bad``.
     """
 
-    name: str
+    name: Name
     content_hash: str
-    class_names: list[str]
-    image_shape: list[int] = Field(default_factory=list)
-    counts: dict[str, list[int]]
+    class_names: ClassNames
+    image_shape: list[Annotated[int, Field(gt=0, le=2**16)]] = Field(default_factory=list)
+    counts: dict[str, list[Count]]
     facts: dict[str, Any] = Field(default_factory=dict)
     skipped: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _shape_of_images(self) -> DataFacts:
+        if self.image_shape and len(self.image_shape) != 3:
+            raise ValueError("image_shape must be channels, height and width")
+        return self
 
 
 class Environment(_Record):
@@ -82,12 +111,12 @@ class Progress(_Record):
         images_per_second: ``images_seen / train_seconds``.
     """
 
-    steps: int = 0
-    images_seen: int = 0
-    updates: dict[str, int] = Field(default_factory=dict)
-    epochs: float = 0.0
-    train_seconds: float = 0.0
-    images_per_second: float = 0.0
+    steps: Count = 0
+    images_seen: Count = 0
+    updates: dict[str, Count] = Field(default_factory=dict)
+    epochs: Amount = 0.0
+    train_seconds: Amount = 0.0
+    images_per_second: Amount = 0.0
 
     @property
     def generator_updates(self) -> int:
@@ -106,9 +135,9 @@ class Selected(_Record):
     """
 
     metric: str
-    value: float
-    step: int
-    images: int
+    value: Number
+    step: Count
+    images: Count
 
 
 class RunInfo(_Record):
@@ -127,15 +156,17 @@ class RunInfo(_Record):
         macs_per_image: Multiply-accumulates of one generator forward pass for one image.
         progress: How far it has come.
         selected: The state that is scored, where it was selected (``--select``); None for the last.
+        weights: File of weights, as a path under the run's folder -> SHA-256 (hex) that it may have: its own and, while it is
+            being replaced, that of the file before it too. Empty in runs that did not note any.
         evaluation_seconds: Time the last scoring took.
         peak_memory_bytes: Most memory in use at once up to the end of training: of a CUDA device, what its tensors took; else
             of the whole process, images included. None in runs that did not note it.
     """
 
     format: Literal["ganzoo-run/1"] = "ganzoo-run/1"
-    recipe: str
+    recipe: Name
     fingerprint: str
-    seed: int
+    seed: Count
     status: Status
     message: str | None = None
     started: str
@@ -143,17 +174,17 @@ class RunInfo(_Record):
     preset: str | None = None
     data: DataFacts
     environment: Environment
-    parameters: dict[str, int] = Field(default_factory=dict)
-    macs_per_image: int | None = None
+    parameters: dict[str, Count] = Field(default_factory=dict)
+    macs_per_image: Count | None = None
     progress: Progress = Field(default_factory=Progress)
     selected: Selected | None = None
-    evaluation_seconds: float | None = None
-    peak_memory_bytes: int | None = None
+    weights: dict[str, list[str]] = Field(default_factory=dict)
+    evaluation_seconds: Amount | None = None
+    peak_memory_bytes: Count | None = None
 
-    def scored(self, seconds: float) -> RunInfo:
-        """The record once scoring, which took so long, has succeeded; of a finished run there is no more to tell."""
-        message = None if self.status == "finished" else self.message
-        return self.model_copy(update={"evaluation_seconds": round(seconds, 2), "message": message})
+    def once_scored(self, seconds: float) -> dict[str, Any]:
+        """What changes once scoring, which took so long, has succeeded; of a finished run there is no more to tell."""
+        return {"evaluation_seconds": round(seconds, 2), "message": None if self.status == "finished" else self.message}
 
 
 class MetricInfo(_Record):
@@ -191,8 +222,13 @@ class MetricInfo(_Record):
 class Confusion(_Record):
     """Target × predicted counts of the off-diagonal grid; rows are targets, both in class order."""
 
-    class_names: list[str]
-    counts: list[list[int]]
+    class_names: ClassNames
+    counts: list[list[Count]]
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Confusion:
+        _refuse_unless_square(self.counts, self.class_names, "counts")
+        return self
 
 
 class SourceTargetAccuracy(_Record):
@@ -201,8 +237,18 @@ class SourceTargetAccuracy(_Record):
     The diagonal is that of faces asked to keep their class, which no other accuracy counts; null where there are none.
     """
 
-    class_names: list[str]
-    values: list[list[float | None]]
+    class_names: ClassNames
+    values: list[list[Number | None]]
+
+    @model_validator(mode="after")
+    def _is_square(self) -> SourceTargetAccuracy:
+        _refuse_unless_square(self.values, self.class_names, "values")
+        return self
+
+
+def _refuse_unless_square(rows: Sequence[Sequence[object]], names: Sequence[str], field: str) -> None:
+    if not names or len(rows) != len(names) or any(len(row) != len(names) for row in rows):
+        raise ValueError(f"{field} must have a row and a column for each of the {len(names)} class names")
 
 
 class MetricsFile(_Record):
@@ -211,7 +257,8 @@ class MetricsFile(_Record):
     Attributes:
         protocol: Everything that must be equal for two scores to be comparable.
         fingerprint: SHA-256 of the canonical JSON of ``protocol``.
-        metrics: Metric -> value, null where not applicable or not available.
+        metrics: Metric -> value, null where not applicable or not available. The only numbers that may be read as NaN or
+            infinite: whoever compares leaves such a value out, and the others count.
         reasons: Metric -> why it is null.
         controls: Control row (``real``, ``no-edit``, ``oracle``, ...) -> metric -> value.
         intervals: Metric -> [low, high], 95 % bootstrap over source images; only metrics that are means over images.
@@ -232,17 +279,17 @@ class MetricsFile(_Record):
     fingerprint: str
     metrics: dict[str, float | None]
     reasons: dict[str, str] = Field(default_factory=dict)
-    controls: dict[str, dict[str, float | None]] = Field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    per_class: dict[str, dict[str, float | None]] = Field(default_factory=dict)
-    per_judge: dict[str, float] = Field(default_factory=dict)
-    details: dict[str, float | None] = Field(default_factory=dict)
+    controls: dict[str, dict[str, Number | None]] = Field(default_factory=dict)
+    intervals: dict[str, tuple[Number, Number]] = Field(default_factory=dict)
+    per_class: dict[str, dict[str, Number | None]] = Field(default_factory=dict)
+    per_judge: dict[str, Number] = Field(default_factory=dict)
+    details: dict[str, Number | None] = Field(default_factory=dict)
     confusion: Confusion | None = None
     source_target: SourceTargetAccuracy | None = None
     info: dict[str, MetricInfo] = Field(default_factory=dict)
     judge_note: str | None = None
-    sources: int = 0
-    translations: int = 0
+    sources: Count = 0
+    translations: Count = 0
     scored: str = ""
 
     def headline_scores(self) -> dict[str, float]:

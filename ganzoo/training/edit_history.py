@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ganzoo.data.face_regions import REGIONS, edit_energy, energy_shares
-from ganzoo.runs.folder import EDIT_LOCALITY, write_atomically
+from ganzoo.runs.folder import EDIT_LOCALITY
+from ganzoo.runs.tables import as_csv, read_rows
+from ganzoo.runs.writing import write_atomically
 
 COLUMNS = ("images", *REGIONS, "energy")
 
@@ -39,21 +40,9 @@ class EditHistory:
         shares = energy_shares(energies)
         energy = float(energies.sum(dim=1).mean())
         row = {"images": str(images_seen), "energy": f"{energy:.6g}"} | {name: f"{share:.6g}" for name, share in shares.items()}
-        earlier = [old for old in self._rows() if int(old["images"]) < images_seen]
-        write_atomically(self.path, lambda file: _write(file, [*earlier, row]))
-
-    def _rows(self) -> list[dict[str, str]]:
-        if not self.path.is_file():
-            return []
-        with open(self.path, newline="") as file:
-            return [row for row in csv.DictReader(file) if row["images"].isdigit()]
-
-
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+        earlier = [old for old in read_rows(self.path, COLUMNS, "images")[0] if int(old["images"]) < images_seen]
+        text = as_csv(COLUMNS, [*earlier, row])
+        write_atomically(self.path, lambda file: file.write_text(text, encoding="utf-8", newline=""))
 
 
 def other_classes(columns: Tensor, labels: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import DivergedError
+from ganzoo.runs.tables import as_csv, read_rows
+from ganzoo.runs.writing import naming, write_atomically
 
 TIMING_COLUMNS = ("step", "epoch", "images", "seconds", "images_per_second")
 
@@ -71,26 +72,38 @@ class LossBuffer:
 
 
 class History:
-    """``history.csv``: a row per log point."""
+    """``history.csv``: a row per log point.
+
+    The rows belong to a checkpoint too (:attr:`text`), so that a run which goes on has them all, whatever became of the file.
+    """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path = path
         self.columns = [*TIMING_COLUMNS, *columns]
+        self.text = as_csv(self.columns, [])
 
-    def start(self, after_step: int) -> None:
-        """Opens the file, keeping the rows up to a step (0: none)."""
-        kept = [row for row in read_history(self.path) if int(row["step"]) <= after_step] if after_step else []
-        with open(self.path, "w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, extrasaction="ignore", restval="")
-            writer.writeheader()
-            writer.writerows(kept)
+    def start(self, after_step: int, kept: str | None = None) -> str | None:
+        """Writes the rows up to a step (0: none), at once or not at all.
+
+        Args:
+            after_step: Step from which training goes on.
+            kept: What :attr:`text` was then; None takes the readable rows of the file.
+
+        Returns:
+            What was wrong with the file, where its rows were needed.
+        """
+        rows, problem = read_rows(self.path, self.columns, "step") if after_step and kept is None else ([], None)
+        self.text = kept or as_csv(self.columns, [row for row in rows if int(row["step"]) <= after_step])
+        write_atomically(self.path, lambda file: file.write_text(self.text, encoding="utf-8", newline=""))
+        return problem
 
     def append(self, row: dict[str, Any]) -> None:
-        """Adds a row; columns without a value stay empty."""
-        with open(self.path, "a", newline="") as file:
-            csv.DictWriter(file, self.columns, restval="").writerow(
-                {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-            )
+        """Adds a row; columns without a value stay empty. Where the file cannot take it, :attr:`text` has it all the same."""
+        values = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+        line = as_csv(self.columns, [values], header=False)
+        self.text += line
+        with naming(self.path), open(self.path, "a", encoding="utf-8", newline="") as file:
+            file.write(line)
 
 
 def loss_columns(phases: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
@@ -101,13 +114,3 @@ def loss_columns(phases: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
             columns.update({f"{label}.{term}": None, f"{label}.{term}.weighted": None})
         columns[f"{label}.total"] = None
     return list(columns)
-
-
-def read_history(path: Path) -> list[dict[str, str]]:
-    """The complete rows of a history; a last line cut off by a kill is left out."""
-    if not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        text = file.read()
-    complete = text[: text.rfind("\n") + 1]
-    return [row for row in csv.DictReader(complete.splitlines()) if row.get("step", "").isdigit() and None not in row]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.interruption import noted_as_wishes
 from ganzoo.reporting import Reporter, Task
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import Progress
+from ganzoo.runs.writing import Write, write_atomically
 from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from ganzoo.training.history import History
 from ganzoo.training.samples import SampleGrid
@@ -37,6 +38,10 @@ class TrainingLoop:
         checkpoint_seconds: Time between checkpoints.
         log_metrics: Also receives each history row and its step, for TensorBoard and the like.
         selection: Chooses the state to score, where that is not the last.
+        write_weights: Replaces the checkpoint, atomically.
+
+    Attributes:
+        wishes: ``interrupted`` once a signal has asked for a stop.
     """
 
     def __init__(
@@ -49,10 +54,13 @@ class TrainingLoop:
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         log_metrics: Callable[[dict[str, Any], int], None] | None = None,
         selection: Selection | None = None,
+        write_weights: Callable[[Path, Write], object] = write_atomically,
     ) -> None:
         self.trainer, self.folder, self.samples, self.translator = trainer, folder, samples, translator
         self.reporter, self.checkpoint_seconds, self.log_metrics = reporter, checkpoint_seconds, log_metrics
-        self.selection = selection
+        self.selection, self.write_weights = selection, write_weights
+        self.wishes: list[str] = []
+        self._kept_history: str | None = None
         self.history = History(folder.history, trainer.columns)
         self.log_every = max(1, min(trainer.total_steps // ROWS_PER_RUN, 200))
         self.picture_every = max(1, trainer.total_steps // PICTURES_PER_RUN)
@@ -76,6 +84,7 @@ class TrainingLoop:
             self.trainer.load_state(state)
             if self.selection is not None:
                 self.selection.load_state(state.get("selected"))
+            self._kept_history = state.get("history")
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise GanzooError(
@@ -97,16 +106,18 @@ class TrainingLoop:
         """
         position = self.trainer.position
         self.folder.samples.mkdir(parents=True, exist_ok=True)
-        self.history.start(after_step=position.step)
+        if problem := self.history.start(position.step, self._kept_history):
+            self.reporter.say(f"{problem} The others are kept, and training goes on.")
         self._last_row = (position.images, position.seconds)
         self._compiles = self.trainer.is_compiled
-        if position.step == 0:
+        is_due = position.step % self.picture_every == 0
+        if position.step == 0 or is_due and not self.samples.path(position.images).is_file():
             self.samples.save(self.translator, 0)
         try:
-            with self.reporter.task("training", self.trainer.total_steps) as task, _stop_signals() as stopped_by:
+            with self.reporter.task("training", self.trainer.total_steps) as task, noted_as_wishes() as self.wishes:
                 if self._compiles:
                     task.show("compiling", position.step, self.trainer.total_steps)
-                return self._steps(task, stopped_by, deadline)
+                return self._steps(task, deadline)
         except DivergedError as error:
             raise DivergedError(f"{error} {self._last_good()}") from None
 
@@ -125,30 +136,49 @@ class TrainingLoop:
     def save(self) -> None:
         """Writes a checkpoint now."""
         selected = {} if self.selection is None else {"selected": self.selection.state()}
-        save_checkpoint(checkpoint_path(self.folder), self.trainer.state() | selected)
+        state = self.trainer.state() | selected | {"history": self.history.text}
+        save_checkpoint(checkpoint_path(self.folder), state, self.write_weights)
         self._saved_at = time.monotonic()
 
-    def _steps(self, task: Task, stopped_by: list[str], deadline: float | None) -> str | None:
+    def _steps(self, task: Task, deadline: float | None) -> str | None:
         total = self.trainer.total_steps
         for position in self.trainer.steps():
-            if position.step % self.log_every == 0 or position.step == total:
-                self._log(position, task)
-            else:
-                task.update(position.step)
-            if position.step % self.picture_every == 0 or position.step == total:
-                self.trainer.settle()
-                self.samples.save(self.translator, position.images)
+            with self._saved_where_refused():
+                self._show(position, task)
             if self.selection is not None and (position.step % self.look_every == 0 or position.step == total):
                 self._look(self.selection)
-            reason = stopped_by[0] if stopped_by else None
+            reason = None
             if deadline is not None and time.monotonic() >= deadline:
                 reason = "the time given by --max-minutes is used up"
+            if self.wishes:
+                reason = self.wishes[0]
             if reason and position.step < total:
                 self.save()
                 return reason
             if time.monotonic() - self._saved_at >= self.checkpoint_seconds or position.step == total:
                 self.save()
         return None
+
+    def _show(self, position: Position, task: Task) -> None:
+        """Logs, and takes pictures, where it is time."""
+        is_end = position.step == self.trainer.total_steps
+        if position.step % self.log_every == 0 or is_end:
+            self._log(position, task)
+        else:
+            task.update(position.step)
+        if position.step % self.picture_every == 0 or is_end:
+            self.trainer.settle()
+            self.samples.save(self.translator, position.images)
+
+    @contextmanager
+    def _saved_where_refused(self) -> Iterator[None]:
+        """Where the disk (or a terminal that is gone) takes no row or picture, it may yet take what was trained."""
+        try:
+            yield
+        except OSError:
+            with suppress(OSError):
+                self.save()
+            raise
 
     def _look(self, selection: Selection) -> None:
         """Lets the selection look at the generator; what was trained is kept where that fails."""
@@ -192,25 +222,3 @@ class TrainingLoop:
             return "There was no checkpoint yet."
         step = load_checkpoint(path)["position"]["step"]
         return f"The last good checkpoint is checkpoints/{path.name} of step {step}."
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[str]]:
-    """Turns the first Ctrl-C (or a request to terminate) into a wish to stop; a second Ctrl-C stops at once."""
-    wishes: list[str] = []
-
-    def wish(number: int, frame: FrameType | None) -> None:
-        if wishes:
-            raise KeyboardInterrupt
-        wishes.append("interrupted")
-
-    try:
-        before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # Only the main thread may set handlers; elsewhere the caller's own stay.
-        yield wishes
-        return
-    try:
-        yield wishes
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

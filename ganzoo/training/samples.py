@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ganzoo.data.face_regions import face_boxes
 from ganzoo.data.pixels import to_minus1_1, to_uint8
 from ganzoo.runs.folder import SAMPLE_CELL_PX as CELL_PX
 from ganzoo.runs.folder import SAMPLE_HEADER_PX as HEADER_PX
-from ganzoo.runs.folder import write_atomically
+from ganzoo.runs.writing import write_atomically
 from ganzoo.training.edit_history import EditHistory, other_classes
 from ganzoo.training.translator import GeneratorTranslator
 
@@ -39,13 +40,17 @@ class SampleGrid:
         self._boxes = face_boxes(dataset.val, chosen)
         self._edits = EditHistory(folder)
 
+    def path(self, images_seen: int) -> Path:
+        """Where the picture of a moment of training goes."""
+        return self.folder / f"images_{images_seen:09d}.png"
+
     def save(self, translator: GeneratorTranslator, images_seen: int) -> Path:
         """Translates the faces and writes ``images_<seen>.png``, losslessly, and where their edits lie (`EditHistory`)."""
         translator.restart_noise()
-        path = self.folder / f"images_{images_seen:09d}.png"
+        path = self.path(images_seen)
         columns = self._columns(translator)
         picture = with_header(tiled(torch.stack(columns, dim=1)), self._headings(translator))
-        write_atomically(path, lambda file: picture.save(file, format="PNG"))
+        _write_png(path, picture)
         if translator.takes_image:
             every_class = torch.stack(columns[1 : 1 + len(self.class_names)])
             self._edits.record(images_seen, self.sources, other_classes(every_class, self.labels), self._boxes)
@@ -67,7 +72,7 @@ class SampleGrid:
         self._name_targets(timeline)
         write_headings(timeline, ["source", *(f"{int(path.stem.split('_')[1]):,} img" for path in shown)])
         target_path = self.folder / "timeline.png"
-        write_atomically(target_path, lambda file: timeline.save(file, format="PNG"))
+        _write_png(target_path, timeline)
         return target_path
 
     def save_intensities(self, translator: GeneratorTranslator) -> Path | None:
@@ -81,7 +86,7 @@ class SampleGrid:
         )
         self._name_targets(picture)
         path = self.folder / "intensity.png"
-        write_atomically(path, lambda file: picture.save(file, format="PNG"))
+        _write_png(path, picture)
         return path
 
     def _name_targets(self, picture: Image.Image) -> None:
@@ -148,6 +153,12 @@ def write_headings(picture: Image.Image, headings: Sequence[str]) -> None:
     font = ImageFont.load_default(12)
     for column, heading in enumerate(headings):
         draw.text((CELL_PX * column + CELL_PX // 2, HEADER_PX // 2), heading, "black", font=font, anchor="mm")
+
+
+def _write_png(path: Path, picture: Image.Image) -> None:
+    content = io.BytesIO()  # Writing to a file, Pillow does not say what the disk had against it.
+    picture.save(content, format="PNG")
+    write_atomically(path, lambda file: file.write_bytes(content.getvalue()))
 
 
 def _cell(picture: Image.Image, row: int, column: int) -> Image.Image:

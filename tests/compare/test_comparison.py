@@ -144,3 +144,17 @@ def test_a_folder_full_of_trouble_breaks_nothing(tmp_path: Path, make_run, add_p
     assert sorted(table.statistics.rankings["acc"].order) == [row.label for row in table.models]
     assert sorted(problem.status for problem in found.problems) == ["failed", "unreadable", "unreadable", "unreadable"]
     assert "disk full" in screen.getvalue() and "<script>" not in (found.folder / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(tmp_path: Path, make_run) -> None:
+    for seed in range(6):
+        for recipe in ("=HYPERLINK(1)", "@b"):
+            make_run(recipe=recipe, seed=seed, data="+data", scores={"acc": -0.5 - seed}, reasons={"acc": "-because"})
+    comparison = compare_runs(tmp_path, figures=False)
+    for name in ("runs.csv", "comparison.csv", "pairs.csv"):
+        frame = pd.read_csv(comparison.folder / name, dtype=str, keep_default_na=False)
+        assert len(frame)
+        for cell in frame.to_numpy().flatten():
+            assert cell[:1] not in tuple("=+-@\t\r") or float(cell) < 0, (name, cell)
+    runs = pd.read_csv(comparison.folder / "runs.csv")
+    assert set(runs.recipe) == {"'=HYPERLINK(1)", "'@b"} and runs.query("metric == 'acc'").value.min() == -5.5

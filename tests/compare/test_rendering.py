@@ -76,7 +76,7 @@ def test_markdown_escapes_names_and_marks_the_best(tmp_path: Path, make_run) -> 
     make_run(recipe="b", scores={"acc": 0.6})
     page = to_markdown(_tables(tmp_path), [], [("metrics", "fer4_metrics.png")])
     row = next(line for line in page.splitlines() if "script" in line and "0.8" in line)
-    assert row.startswith(r"| a\|b &lt;script&gt;\_50%&amp;\#${x} ◆ | 1 |") and "**0.800**" in row
+    assert row.startswith(r"| a\|b &lt;script&gt;\_50%&amp;\#\${x} ◆ | 1 |") and "**0.800**" in row
     assert "<script>" not in page and "![metrics](fer4_metrics.png)" in page
     table = [line for line in page.splitlines() if line.startswith("|")][:6]
     assert {line.replace(r"\|", "").count("|") for line in table} == {7}

@@ -26,8 +26,9 @@ from ganzoo.evaluation.rows import Row
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.registry import METRICS
 from ganzoo.reporting import Reporter
-from ganzoo.runs.folder import RunFolder, as_json, write_together
+from ganzoo.runs.folder import RunFolder, as_json
 from ganzoo.runs.schema import MetricInfo, SourceTargetAccuracy
+from ganzoo.runs.writing import write_together
 
 INFO = MetricInfo(label="guest", direction="none", ranked=False)
 CHEAP = ("l1_edit", "acc")

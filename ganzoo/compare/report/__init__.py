@@ -17,7 +17,7 @@ from ganzoo.compare.groups import plain
 from ganzoo.compare.report.content import DETAILED, ROWS_AT_ONCE, build_section
 from ganzoo.compare.tables import NOT_DISCRIMINATING, Table
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import write_atomically
+from ganzoo.runs.writing import write_atomically
 
 HERE = Path(__file__).parent
 

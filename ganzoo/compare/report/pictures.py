@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
+from ganzoo.compare.attempt import attempt, read_verdicts
 from ganzoo.compare.gallery import Gallery, read_gallery
 from ganzoo.compare.groups import ScoredRun, plain
 from ganzoo.compare.tables import Table
@@ -24,7 +25,7 @@ FACES_BYTES, FILMS_BYTES = 10_000_000, 10_000_000
 FILM_FRAMES, FILM_FACES = 8, 4
 """Points in time, and faces of each, that the page keeps of a run's sample grids."""
 NO_ROOM = "no room left on this page"
-_SAMPLE = re.compile(r"images_(\d+)\.png")
+_SAMPLE = re.compile(r"images_(\d{1,15})\.png")
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -197,17 +198,12 @@ def _wall_row(run: ScoredRun, gallery: Gallery, first: bool) -> WallRow:
 def _verdicts(file: Path, gallery: Gallery) -> dict[tuple[int, int], tuple[str, float]]:
     """(source, target) -> class that the judges see and probability of the target; empty where the run kept none."""
     places = {index: source for source, index in enumerate(gallery.source_index.tolist())}
-    try:
-        rows = pd.read_parquet(
-            file,
-            columns=["source_index", "target", "predicted", "p_target"],
-            filters=[("source_index", "in", list(places))] if places else None,
-        )
-    except (OSError, ValueError, KeyError):  # A run without judges has no such columns; a damaged file is an ArrowInvalid.
+    rows = read_verdicts(file)
+    if not isinstance(rows, pd.DataFrame):
         return {}
     names = gallery.class_names
     found = {}
-    for row in rows.dropna().itertuples(index=False):
+    for row in rows[rows["source_index"].isin(list(places))].itertuples(index=False):
         source, target, predicted, p_target = int(row[0]), int(row[1]), int(row[2]), float(row[3])
         if source in places and 0 <= predicted < len(names):
             found[places[source], target] = (names[predicted], p_target)
@@ -227,11 +223,9 @@ def _film(run: ScoredRun) -> Film | str:
     size = min(facts.image_shape[-1] if facts.image_shape else SAMPLE_CELL_PX, SAMPLE_CELL_PX)
     frames, sizes = [], set()
     for images, file in (pictures[at] for at in chosen):
-        try:
-            with Image.open(file) as picture:
-                grid = _cut(picture.convert("RGB"), size)
-        except (OSError, ValueError) as error:
-            return f"{plain(file.name)} cannot be read ({plain(error)})"
+        grid = attempt(file, lambda content: _cut(Image.open(content).convert("RGB"), size))
+        if not isinstance(grid, Image.Image):
+            return grid or f"{plain(file.name)} is missing"
         sizes.add(grid.size)
         frames.append(Frame(_as_uri(grid), images, images / per_epoch if per_epoch else None))
     if len(sizes) > 1:
