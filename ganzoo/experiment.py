@@ -13,6 +13,7 @@ import torch
 from ganzoo.compatibility import check_compatible
 from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check_scoring, check_seed
 from ganzoo.data.base import load_dataset
+from ganzoo.data.pixels import Fit
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.evaluation.scoring import Scorer, check_selection
@@ -44,6 +45,7 @@ def run(
     skip_bad: bool = False,
     download: bool = False,
     image_size_px: int | None = None,
+    fit: Fit = "crop",
     precision: str = "auto",
     plugins: Sequence[str | Path] = (),
     options: RunOptions | None = None,
@@ -68,6 +70,7 @@ def run(
         skip_bad: Leave out unreadable items.
         download: Fetch the data where its loader can.
         image_size_px: Resize (or render) images to this side.
+        fit: How pictures that are not square are made so: ``crop``, ``pad`` or ``stretch``.
         precision: ``auto``, ``32`` or ``bf16``.
         plugins: Python files that register parts.
         options: How it is carried out; or give its fields as keywords.
@@ -93,9 +96,11 @@ def run(
     check_selection(select, split, score_precision)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
-    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
+    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px, fit=fit)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
-    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select)
+    config = run_config(
+        resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select, dataset.fit
+    )
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
@@ -110,13 +115,15 @@ def run_config(
     split: ScoredSplit = "test",
     score_precision: Precision = "32",
     select: str | None = None,
+    fit: Fit | None = None,
 ) -> RunConfig:
-    """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
+    """All that decides what a run of a resolved recipe computes; the preset says how it is scored, the dataset if it was fitted."""
     scale = load_preset(preset) if preset else None
     return RunConfig(
         recipe=recipe,
         data=data,
         image_size_px=image_size_px,
+        fit=None if fit == "stretch" else fit,
         seed=seed,
         precision=precision,
         preset=preset,
@@ -179,7 +186,8 @@ def evaluate_run(
     if inception_weights is not None:
         config = config.model_copy(update={"inception": True})
     root = named_data_root(saved.info) if data_root is None else data_root
-    dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px)
+    fit = config.fit or "stretch"
+    dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px, fit=fit)
     if dataset.content_hash != saved.info.data.content_hash:
         raise GanzooError(
             f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "

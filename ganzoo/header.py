@@ -48,6 +48,7 @@ def print_header(
         "compile": compilation,
         "data": "; ".join(_counts(dataset, part) for part in SPLIT_NAMES),
         "classes": f"{', '.join(dataset.class_names)}; {size} × {size} × {channels}",
+        **dataset.in_words(),
         "skipped": f"{len(dataset.skipped)} bad items, listed in run.json" if dataset.skipped else "",
         "networks": networks,
         "folder": str(folder),

@@ -408,7 +408,7 @@ def data_facts(dataset: Dataset) -> DataFacts:
         class_names=list(dataset.class_names),
         image_shape=[dataset.image_channels, dataset.image_size_px, dataset.image_size_px],
         counts={part: dataset.splits[part].class_counts(dataset.num_classes) for part in SPLIT_NAMES},
-        facts=dict(dataset.facts),
+        facts={**dataset.facts, **dataset.in_words()},
         skipped=list(dataset.skipped),
     )
 
