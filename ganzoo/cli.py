@@ -163,7 +163,7 @@ def _globals(
 def run(
     recipe: Annotated[str, typer.Argument(help="Recipe name ('ganzoo list recipes') or YAML file.")],
     data: Annotated[
-        str, typer.Option("--data", help="fer4, fer4-clean, fer7, ferplus4, ferplus7, synth4, synth7 or folder:PATH.")
+        str, typer.Option("--data", help="fer4, fer4-clean, fer7, ferplus4, ferplus7, synth4, synth7, folder:PATH.")
     ] = "synth4",
     preset: Annotated[
         str | None, typer.Option("--preset", help="quick: minutes on a laptop; paper: the recipe's own settings (default).")

@@ -12,7 +12,7 @@ import torch
 
 from ganzoo.compatibility import check_compatible
 from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check_scoring, check_seed
-from ganzoo.data.base import load_dataset
+from ganzoo.data.base import DataNotFoundError, load_dataset
 from ganzoo.data.pixels import Fit
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
@@ -96,7 +96,10 @@ def run(
     check_selection(select, split, score_precision)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
-    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px, fit=fit)
+    try:
+        dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px, fit=fit)
+    except DataNotFoundError as error:
+        raise DataNotFoundError(f"{error}{_runs_kept(Path(results), data)}") from error
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
     config = run_config(
         resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select, dataset.fit
@@ -117,7 +120,7 @@ def run_config(
     select: str | None = None,
     fit: Fit | None = None,
 ) -> RunConfig:
-    """All that decides what a run of a resolved recipe computes; the preset says how it is scored, the dataset if it was fitted."""
+    """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
     scale = load_preset(preset) if preset else None
     return RunConfig(
         recipe=recipe,
@@ -187,7 +190,13 @@ def evaluate_run(
         config = config.model_copy(update={"inception": True})
     root = named_data_root(saved.info) if data_root is None else data_root
     fit = config.fit or "stretch"
-    dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px, fit=fit)
+    try:
+        dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px, fit=fit)
+    except DataNotFoundError as error:
+        raise DataNotFoundError(
+            f"{error} {folder} and its scores stay as they are. If its data have moved: "
+            f"'ganzoo evaluate {folder} --data-root PLACE', with the folder in which they lie now."
+        ) from error
     if dataset.content_hash != saved.info.data.content_hash:
         raise GanzooError(
             f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "
@@ -205,6 +214,18 @@ def evaluate_run(
     if kept != before:
         write_yaml(place.config, saved.config.model_copy(update=kept))
     return place.read_metrics()
+
+
+def _runs_kept(results: Path, data: str) -> str:
+    """Says of runs on data that are no longer there that they are, if there are any."""
+    folder, count = RunFolder.count(results, data)
+    if not count:
+        return ""
+    runs = f"{count} run{'s' if count > 1 else ''} on these data"
+    return (
+        f" {folder} keeps {runs}: 'ganzoo compare' shows them without the data, and with the data in another place the same "
+        "command finds them again (the same pictures are the same data)."
+    )
 
 
 def _choices(kept: Mapping[str, Any]) -> str:

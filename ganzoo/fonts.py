@@ -9,7 +9,6 @@ from functools import lru_cache
 
 USUAL_FONT = "DejaVu Sans"
 """Comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and more, but no Chinese, Japanese or Korean."""
-_NAMES_SHOWN = 3
 _LETTERS_SHOWN = 8
 
 
@@ -46,10 +45,23 @@ class Fonts:
         )
 
 
+USUAL_FONTS = Fonts()
+
+
 def fonts_for(texts: Iterable[str]) -> Fonts:
     """Finds fonts for all letters of some texts; looks at what is installed only where the usual font does not suffice."""
     letters = frozenset(letter for text in texts for letter in text if letter.isprintable() and not letter.isspace())
-    return _found(letters) if any(ord(letter) > 255 for letter in letters) else Fonts()
+    return _found(letters) if any(ord(letter) > 255 for letter in letters) else USUAL_FONTS
+
+
+def font_file_for(text: str) -> str | None:
+    """The file of the font that has most letters of one text; None where any font has them all (Latin)."""
+    if all(ord(letter) < 256 for letter in text):
+        return None
+    from matplotlib import font_manager
+
+    files = [str(font_manager.findfont(USUAL_FONT)), *(font.file for font in fonts_for([text]).more)]
+    return max(files, key=lambda file: len(_letters_of(file) & set(text)))
 
 
 @lru_cache(maxsize=32)
@@ -58,7 +70,7 @@ def _found(letters: frozenset[str]) -> Fonts:
 
     lacking = letters - _letters_of(font_manager.findfont(USUAL_FONT))
     chosen: list[Font] = []
-    candidates = _installed() if lacking else {}
+    candidates = dict(_installed()) if lacking else {}
     while lacking:
         # Sans before serif, upright before slanted, and regular before bold: such names are the shorter ones.
         file = max(

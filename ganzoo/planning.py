@@ -147,7 +147,7 @@ def _loaded(name: str, settings: SuiteSettings, problems: list[Problem]) -> _Dat
 
 def _planned(place: str, config: RunConfig, data: _Data, results: Path, extend: bool) -> PlannedRun:
     mark = training_fingerprint(config, data.content_hash)
-    folder = RunFolder.place(results, data.name, config.recipe.name, mark, config.seed)
+    folder = RunFolder.find(results, data.name, data.content_hash, config.recipe.name, mark, config.seed)
     images = sum(stage.images or (stage.epochs or 0.0) * data.train_images for stage in config.recipe.stages)
     return PlannedRun(place, config, folder, images, extend)
 

@@ -29,10 +29,11 @@ MAY_IMPORT = {
     "overrides": ("config", "registry"),
     "reproduction": ("runs", "config", "overrides"),
     "suite": ("config", "overrides"),
-    "training": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
+    "training": ("registry", "runs", "config", "data", "models", "losses", "reporting", "fonts"),
     "evaluation": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
-    "compare": ("runs", "reproduction"),
+    "compare": ("runs", "reproduction", "fonts"),
     "reporting": (),
+    "fonts": (),
 }
 NAMED_PARTS = ("stargan", "dcgan", "cdcgan", "patch_classifier", "synthetic", "fer", "adversarial", "penalties")
 

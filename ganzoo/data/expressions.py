@@ -64,7 +64,7 @@ def class_prototypes(class_names: Sequence[str] = EMOTIONS) -> Tensor:
     rows = []
     for name in class_names:
         emotion = expression_of(name)
-        if emotion not in EMFACS_PROTOTYPES:
+        if emotion is None or emotion not in EMFACS_PROTOTYPES:
             hint = did_you_mean(name, EMOTIONS)
             raise GanzooError(f"No action-unit prototype for '{name}'.{hint} There is one for each of {', '.join(EMOTIONS)}.")
         rows.append([EMFACS_PROTOTYPES[emotion].get(unit, 0.0) for unit in AU_NAMES])

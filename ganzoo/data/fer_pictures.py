@@ -23,7 +23,7 @@ _NOT_READ = "files that are no pictures in class folders"
 
 @dataclass(frozen=True)
 class _Picture:
-    """One picture file; ``folder`` is that of its part, or empty; ``member`` is its name inside the archive ``file``, or empty."""
+    """One picture file; ``folder`` is that of its part, ``member`` its name inside the archive ``file``; either may be empty."""
 
     folder: str
     spelled_class: str

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ganzoo.data.archives import ARCHIVE_ERRORS, is_zip
@@ -55,11 +56,7 @@ class FerTable:
 
     @property
     def remarks(self) -> Sequence[str]:
-        is_one = len(self.unlabelled) == 1
-        names = short_list(self.unlabelled)
-        unlabelled = (
-            [f"{names} {'has' if is_one else 'have'} no labels and {'is' if is_one else 'are'} not used."] if names else []
-        )
+        unlabelled = [f"Without labels, and not used: {short_list(self.unlabelled)}."] if self.unlabelled else []
         return [*(self.plus.remarks if self.plus else ()), *unlabelled]
 
     def with_labels(self, plus: PlusLabels) -> FerTable:
@@ -80,8 +77,11 @@ class FerTable:
         if len(read) == 1:
             return read[0]
         return Faces(
-            stack_faces([image for faces in read for image in faces.images[:, 0].numpy()]),
-            *([item for faces in read for item in getattr(faces, name)] for name in ("labels", "parts", "names", "bad")),
+            torch.cat([faces.images for faces in read]),
+            labels=[label for faces in read for label in faces.labels],
+            parts=[part for faces in read for part in faces.parts],
+            names=[name for faces in read for name in faces.names],
+            bad=[line for faces in read for line in faces.bad],
         )
 
     def facts(self) -> dict[str, Any]:

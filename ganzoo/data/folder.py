@@ -88,7 +88,8 @@ def _root(options: DataOptions) -> Path:
     path = Path(options.path).expanduser()
     root = path if options.root is None else options.root / path
     if not root.exists() and path.is_absolute() and options.root is not None:
-        root = options.root / path.name  # It has moved, and this is where it lies now.
+        # It has moved, and this is where it lies now, or where its folder does.
+        root = options.root / path.name if (options.root / path.name).is_dir() else options.root
     if root.is_file():
         raise DataNotFoundError(f"folder:{options.path}: {root.absolute()} is a file, not a folder. An archive must be unpacked.")
     if not root.is_dir():
@@ -139,9 +140,7 @@ def _drop_other_sizes(arrays: list[NDArray[np.uint8] | None], pictures: Sequence
         return []
     (height, width), _ = sizes.most_common(1)[0]
     if height != width and options.fit == "stretch":
-        raise GanzooError(
-            f"Most images are {width}x{height} pixels; --fit stretch needs the side to resize them to: --image-size."
-        )
+        raise GanzooError(f"Most images are {width}x{height} pixels; --fit stretch needs a side to resize them to: --image-size.")
     bad = []
     for index, array in enumerate(arrays):
         if array is not None and array.shape[:2] != (height, width):

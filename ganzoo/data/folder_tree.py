@@ -1,4 +1,4 @@
-"""Finds the pictures of ``folder:PATH``: ``train/<class>/*.png`` and so on, or class folders alone, perhaps some levels deeper."""
+"""Finds the pictures of ``folder:PATH``: ``train/<class>/*.png`` and so on, or class folders alone, perhaps levels deeper."""
 
 from __future__ import annotations
 
