@@ -92,7 +92,7 @@ class Dataset:
     def in_words(self) -> dict[str, str]:
         """What was changed, left out and is to be remarked, as lines by their titles; empty where there is nothing to say."""
         counts = {"changed": self.changed, "left out": self.left_out}
-        lines = {title: "; ".join(f"{count:,} {what}" for what, count in found.items()) for title, found in counts.items()}
+        lines = {title: "; ".join(f"{what}: {count:,}" for what, count in found.items()) for title, found in counts.items()}
         return {title: text for title, text in {**lines, "note": " ".join(self.remarks)}.items() if text}
 
     @property
