@@ -22,6 +22,8 @@ from ganzoo.data.naming import (
 _LEVELS_BELOW = 3
 _MOST_PLACES = 100
 _THINGS_SHOWN = 3
+_NOT_UNPACKED = (".rar", ".7z", ".zst")
+_PACKED = (*_NOT_UNPACKED, ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
 def places_in(root: Path) -> list[Path]:
@@ -62,4 +64,7 @@ def _strange_things(places: Sequence[Path]) -> Iterator[str]:
             except ARCHIVE_ERRORS:
                 continue
             names = list(dict.fromkeys(member.parts[0] for member in inside if member.parts))
-            yield f"{archive.name} holds {short_list(names)} ({suffix_counts([member.name for member in inside])})."
+            unpack = "; unpack that" if any(name.lower().endswith(_PACKED) for name in names) else ""
+            yield f"{archive.name} holds {short_list(names)} ({suffix_counts([member.name for member in inside])}){unpack}."
+        if packed := [entry.name for entry in sorted(place.iterdir()) if entry.name.lower().endswith(_NOT_UNPACKED)]:
+            yield f"{short_list(packed)} must be unpacked first."

@@ -634,3 +634,10 @@ def test_a_line_without_end_and_endless_bad_rows_are_refused(tmp_path: Path, mon
     (tmp_path / "fer2013.csv").write_text(fer2013_csv(faces()) + "x\n" * 20)
     with pytest.raises(GanzooError, match="Over 10 rows are none of FER2013: fer2013.csv row 37 has the unknown label 'x'"):
         load(tmp_path, skip_bad=True)
+
+
+def test_what_must_be_unpacked_is_told(tmp_path: Path) -> None:
+    write_zip(tmp_path / "outer.zip", {"fer2013.tar.gz": b"x"})
+    (tmp_path / "fer.rar").touch()
+    with pytest.raises(GanzooError, match=r"outer.zip holds 'fer2013.tar.gz' .*; unpack that. 'fer.rar' must be unpacked first"):
+        load(tmp_path)
