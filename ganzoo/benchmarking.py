@@ -181,6 +181,7 @@ class SuiteSession:
             skip_bad=settings.skip_bad,
             download=settings.download,
             image_size_px=config.image_size_px,
+            fit=settings.fit,
             precision=config.precision,
             split=config.split,
             score_precision=config.score_precision,

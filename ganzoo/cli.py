@@ -79,6 +79,14 @@ class Split(StrEnum):
     val = "val"
 
 
+class Fit(StrEnum):
+    """How pictures that are not square are made so."""
+
+    crop = "crop"
+    pad = "pad"
+    stretch = "stretch"
+
+
 class Logger(StrEnum):
     """Where the history goes as well."""
 
@@ -119,6 +127,9 @@ DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Where the da
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable items (named and counted) instead of stopping.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch FER2013 through kagglehub (pip install 'ganzoo[download]').")]
 ImageSize = Annotated[int | None, typer.Option("--image-size", min=8, help="Resize (or render) images to this many pixels.")]
+FitOption = Annotated[
+    Fit, typer.Option("--fit", help="How pictures that are not square are made so: their middle, on grey, or squeezed.")
+]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file that registers parts; repeatable.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 ScorePrecisionOption = Annotated[
@@ -169,7 +180,9 @@ def _globals(
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="Recipe name ('ganzoo list recipes') or YAML file.")],
-    data: Annotated[str, typer.Option("--data", help="fer4, fer4-clean, fer7, synth4, synth7 or folder:PATH.")] = "synth4",
+    data: Annotated[
+        str, typer.Option("--data", help="fer4, fer4-clean, fer7, ferplus4, ferplus7, synth4, synth7, folder:PATH.")
+    ] = "synth4",
     preset: Annotated[
         str | None, typer.Option("--preset", help="quick: minutes on a laptop; paper: the recipe's own settings (default).")
     ] = None,
@@ -189,6 +202,7 @@ def run(
     skip_bad: SkipBad = False,
     download: Download = False,
     image_size: ImageSize = None,
+    fit: FitOption = Fit.crop,
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
@@ -236,6 +250,7 @@ def run(
         skip_bad=skip_bad,
         download=download,
         image_size_px=image_size,
+        fit=fit.value,
         precision=precision.value,
         split=split.value,
         score_precision=score_precision.value,
@@ -271,6 +286,7 @@ def bench(
     skip_bad: SkipBad = False,
     download: Download = False,
     image_size: ImageSize = None,
+    fit: FitOption = Fit.crop,
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option("--precision", help="auto takes bf16 where it is fast.")] = Precision.auto,
@@ -296,6 +312,7 @@ def bench(
         skip_bad=skip_bad,
         download=download,
         image_size_px=image_size,
+        fit=fit.value,
         precision=precision.value,
         split=split.value,
         score_precision=score_precision.value,
@@ -466,13 +483,14 @@ def check(
     skip_bad: SkipBad = False,
     download: Download = False,
     image_size: ImageSize = None,
+    fit: FitOption = Fit.crop,
     picture: Annotated[Path, typer.Option("--picture", help="Where the sample grid goes.")] = Path("data_check.png"),
     plugin: Plugins = None,
 ) -> None:
     """Audits a dataset: counts, duplicates, leaks, label conflicts, blanks, unreadable files; draws a sample grid."""
     from ganzoo.listing import print_audit
 
-    print_audit(data, data_root, skip_bad, download, image_size, picture, plugin or ())
+    print_audit(data, data_root, skip_bad, download, image_size, picture, plugin or (), fit.value)
 
 
 @judge_app.command()
@@ -497,6 +515,7 @@ def train(
     skip_bad: SkipBad = False,
     download: Download = False,
     image_size: ImageSize = None,
+    fit: FitOption = Fit.crop,
     device: DeviceOption = Device.auto,
     plugin: Plugins = None,
 ) -> None:
@@ -511,7 +530,7 @@ def train(
     check_seed(seed)
     for file in plugin or ():
         load_plugin_file(file)
-    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size)
+    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size, fit=fit.value)
     chosen_device = choose_device(device.value)
     train_judges(
         dataset,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ganzoo.config import Component, Phase, Recipe
-from ganzoo.data.conditions import without_prototype
+from ganzoo.data.conditions import shared_prototypes, without_prototype
+from ganzoo.data.expressions import EMOTIONS
 from ganzoo.errors import GanzooError, in_one_line
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems, zero_problems
@@ -61,8 +62,15 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
         if not problems and (problems := _trial_problems(role, component, images)):
             problems = zero_problems(network, component.arguments) or problems
         yield from (f"{role} '{component.name}' {problem}" for problem in problems)
-    if any(spec.uses_action_units for spec in specs.values()) and (strangers := without_prototype(class_names)):
-        yield f"it works in action units, and there is no prototype for the expressions {', '.join(strangers)}"
+    if any(spec.uses_action_units for spec in specs.values()):
+        if strangers := without_prototype(class_names):
+            known = ", ".join(EMOTIONS)
+            yield (
+                f"it works in action units, and there is no prototype for the expressions {', '.join(strangers)} "
+                f"(there is one for {known}, in any case and by other names such as anger or happiness)"
+            )
+        if twins := shared_prototypes(class_names):
+            yield f"it works in action units, in which the classes {', '.join(twins)} are the same"
     if images.num_classes < 2:
         yield f"translation needs at least 2 classes, not {images.num_classes}"
     yield from (f"optimizers names no network '{name}'" for name in recipe.optimizers if name.split(".")[0] not in NETWORKS)

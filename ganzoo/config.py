@@ -288,6 +288,7 @@ class RunConfig(_Settings):
         recipe: Resolved recipe.
         data: Dataset as asked for.
         image_size_px: Side that images are resized (or rendered) to; None for the dataset's own.
+        fit: How pictures that are not square were made so; None: squeezed by resizing, which leaves square ones as they are.
         seed: Seed of everything random.
         precision: ``32`` or ``bf16``.
         preset: Preset the recipe was scaled by.
@@ -301,6 +302,7 @@ class RunConfig(_Settings):
     recipe: Recipe
     data: str
     image_size_px: int | None = Field(None, gt=0)
+    fit: Literal["crop", "pad"] | None = None
     seed: int = Field(ge=0, le=LARGEST_SEED)
     precision: Literal["32", "bf16"]
     preset: str | None = None

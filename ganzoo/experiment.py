@@ -12,7 +12,8 @@ import torch
 
 from ganzoo.compatibility import check_compatible
 from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check_scoring, check_seed
-from ganzoo.data.base import load_dataset
+from ganzoo.data.base import DataNotFoundError, load_dataset
+from ganzoo.data.pixels import Fit
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.evaluation.scoring import Scorer, check_selection
@@ -45,6 +46,7 @@ def run(
     skip_bad: bool = False,
     download: bool = False,
     image_size_px: int | None = None,
+    fit: Fit = "crop",
     precision: str = "auto",
     plugins: Sequence[str | Path] = (),
     options: RunOptions | None = None,
@@ -69,6 +71,7 @@ def run(
         skip_bad: Leave out unreadable items.
         download: Fetch the data where its loader can.
         image_size_px: Resize (or render) images to this side.
+        fit: How pictures that are not square are made so: ``crop``, ``pad`` or ``stretch``.
         precision: ``auto``, ``32`` or ``bf16``.
         plugins: Python files that register parts.
         options: How it is carried out; or give its fields as keywords.
@@ -94,9 +97,14 @@ def run(
     check_selection(select, split, score_precision)
     if options.max_minutes is not None and not options.max_minutes > 0:
         raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
-    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
+    try:
+        dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px, fit=fit)
+    except DataNotFoundError as error:
+        raise DataNotFoundError(f"{error}{_runs_kept(Path(results), data)}") from error
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
-    config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select)
+    config = run_config(
+        resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select, dataset.fit
+    )
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
 
@@ -111,6 +119,7 @@ def run_config(
     split: ScoredSplit = "test",
     score_precision: Precision = "32",
     select: str | None = None,
+    fit: Fit | None = None,
 ) -> RunConfig:
     """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
     scale = load_preset(preset) if preset else None
@@ -118,6 +127,7 @@ def run_config(
         recipe=recipe,
         data=data,
         image_size_px=image_size_px,
+        fit=None if fit == "stretch" else fit,
         seed=seed,
         precision=precision,
         preset=preset,
@@ -180,7 +190,14 @@ def evaluate_run(
     if inception_weights is not None:
         config = config.model_copy(update={"inception": True})
     root = named_data_root(saved.info) if data_root is None else data_root
-    dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px)
+    fit = config.fit or "stretch"
+    try:
+        dataset = load_dataset(config.data, root=root, skip_bad=skip_bad, image_size_px=config.image_size_px, fit=fit)
+    except DataNotFoundError as error:
+        raise DataNotFoundError(
+            f"{error} {folder} and its scores stay as they are. If its data have moved: "
+            f"'ganzoo evaluate {folder} --data-root PLACE', with the folder in which they lie now."
+        ) from error
     if dataset.content_hash != saved.info.data.content_hash:
         raise GanzooError(
             f"{folder} was trained on other images: its data has content {saved.info.data.content_hash[:12]}, "
@@ -198,6 +215,18 @@ def evaluate_run(
     if kept != before:
         write_yaml(place.config, saved.config.model_copy(update=kept))
     return place.read_metrics()
+
+
+def _runs_kept(results: Path, data: str) -> str:
+    """Says of runs on data that are no longer there that they are, if there are any."""
+    folder, count = RunFolder.count(results, data)
+    if not count:
+        return ""
+    runs = f"{count} run{'s' if count > 1 else ''} on these data"
+    return (
+        f" {folder} keeps {runs}: 'ganzoo compare' shows them without the data, and with the data in another place the same "
+        "command finds them again (the same pictures are the same data)."
+    )
 
 
 def _choices(kept: Mapping[str, Any]) -> str:

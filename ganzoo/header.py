@@ -16,6 +16,7 @@ from ganzoo.config import Recipe, RunConfig
 from ganzoo.data.base import SPLIT_NAMES, Dataset
 from ganzoo.devices import describe_device
 from ganzoo.errors import DivergedError
+from ganzoo.fonts import fonts_for
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.models.cost import count_parameters
 from ganzoo.reporting import Reporter, duration
@@ -48,6 +49,8 @@ def print_header(
         "compile": compilation,
         "data": "; ".join(_counts(dataset, part) for part in SPLIT_NAMES),
         "classes": f"{', '.join(dataset.class_names)}; {size} × {size} × {channels}",
+        **dataset.in_words(),
+        "pictures": fonts_for(dataset.class_names).remark() or "",
         "skipped": f"{len(dataset.skipped)} bad items, listed in run.json" if dataset.skipped else "",
         "networks": networks,
         "folder": str(folder),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ganzoo import catalogue
@@ -16,6 +17,7 @@ from ganzoo.registry import DATASETS, DISCRIMINATORS, GENERATORS, LOSSES, METRIC
 
 if TYPE_CHECKING:
     from ganzoo.data.audit import AuditReport
+    from ganzoo.data.pixels import Fit
 
 _REGISTRIES: dict[str, Registry[Any]] = {
     "generators": GENERATORS,
@@ -101,6 +103,7 @@ def print_audit(
     image_size_px: int | None,
     picture: Path,
     plugins: Sequence[Path],
+    fit: Fit = "crop",
 ) -> None:
     """Prints a dataset's audit and draws a grid of its faces."""
     from torchvision.io import write_png
@@ -111,7 +114,7 @@ def print_audit(
 
     for plugin in plugins:
         load_plugin_file(plugin)
-    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
+    dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px, fit=fit)
     console = Console(highlight=False)
     _print_report(audit(dataset), console)
     grid = sample_grid(dataset)
@@ -126,8 +129,9 @@ def print_audit(
 
 
 def _print_report(report: AuditReport, console: Console) -> None:
-    console.print(f"{report.dataset}: {' × '.join(str(side) for side in report.image_shape)}, content {report.content_hash[:12]}")
-    table = Table("part", *report.class_names, "all", box=None, header_style="bold")
+    shape = " × ".join(str(side) for side in report.image_shape)
+    console.print(f"{report.dataset}: {shape}, content {report.content_hash[:12]}", markup=False, soft_wrap=True)
+    table = Table("part", *map(escape, report.class_names), "all", box=None, header_style="bold")
     for part, counts in report.counts.items():
         table.add_row(part, *(f"{count:,}" for count in counts), f"{sum(counts):,}")
     console.print(table)
@@ -139,10 +143,11 @@ def _print_report(report: AuditReport, console: Console) -> None:
         "unreadable items": f"{len(report.unreadable_items):,}",
         "persons across parts": _pairs(report.straddling_identities) if report.straddling_identities is not None else "unknown",
     }
+    facts |= report.said
     notes = {key.replace("_", " "): _in_words(value) for key, value in report.notes.items()}
     width = max(map(len, [*facts, *notes])) + 2
     for name, value in facts.items():
-        console.print(f"  {name:<{width}}{value}")
+        console.print(f"  {name:<{width}}{value}", markup=False, soft_wrap=True)
     for item in report.unreadable_items:
         console.print(f"    {item}", markup=False)
     for name, value in notes.items():

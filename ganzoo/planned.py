@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ganzoo.config import RunConfig, differences, read_run_config
+from ganzoo.config import RunConfig
 from ganzoo.errors import GanzooError
 from ganzoo.reporting import duration
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import RunInfo
-from ganzoo.session import OtherSettingsError, earlier_run
+from ganzoo.session import OtherSettingsError, differences_to, earlier_run
 from ganzoo.training.checkpoint import checkpoint_path
 
 State = Literal["done", "to resume", "to do"]
@@ -59,7 +59,7 @@ class PlannedRun:
             return "to do"
         if info.status != "finished":
             return "to resume" if checkpoint_path(self.folder).is_file() else "to do"
-        longer = self.extend and differences(read_run_config(self.folder.config), self.config)
+        longer = self.extend and differences_to(self.folder, self.config)
         return "to resume" if longer or not self.folder.is_scored() else "done"
 
     def conflict(self) -> str | None:

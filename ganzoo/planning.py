@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ganzoo.compatibility import ImageFacts, find_problems
 from ganzoo.config import Recipe, RunConfig, ScoredSplit
 from ganzoo.data.base import load_dataset
+from ganzoo.data.pixels import Fit
 from ganzoo.devices import Precision, choose_device, choose_precision
 from ganzoo.errors import GanzooError
 from ganzoo.evaluation.scoring import check_selection
@@ -30,6 +31,7 @@ class SuiteSettings:
     skip_bad: bool = False
     download: bool = False
     image_size_px: int | None = None
+    fit: Fit = "crop"
     precision: str = "auto"
     split: ScoredSplit = "test"
     score_precision: Precision = "32"
@@ -52,6 +54,7 @@ class _Data(NamedTuple):
     facts: ImageFacts
     class_names: tuple[str, ...]
     train_images: int
+    fit: Fit | None
 
 
 def plan_suite(
@@ -101,6 +104,7 @@ def plan_suite(
                     split=settings.split,
                     score_precision=settings.score_precision,
                     select=settings.select,
+                    fit=data.fit,
                 )
                 rounds.append((turn, _planned(experiment.place, config, data, settings.results, options.extend)))
     runs = tuple(run for _, run in sorted(rounds, key=lambda item: item[0]))
@@ -133,16 +137,17 @@ def _loaded(name: str, settings: SuiteSettings, problems: list[Problem]) -> _Dat
             skip_bad=settings.skip_bad,
             download=settings.download,
             image_size_px=settings.image_size_px,
+            fit=settings.fit,
         )
     except GanzooError as error:
         problems.append(Problem("data", str(error)))
         return None
-    return _Data(data.name, data.content_hash, image_facts(data), data.class_names, len(data.train))
+    return _Data(data.name, data.content_hash, image_facts(data), data.class_names, len(data.train), data.fit)
 
 
 def _planned(place: str, config: RunConfig, data: _Data, results: Path, extend: bool) -> PlannedRun:
     mark = training_fingerprint(config, data.content_hash)
-    folder = RunFolder.place(results, data.name, config.recipe.name, mark, config.seed)
+    folder = RunFolder.find(results, data.name, data.content_hash, config.recipe.name, mark, config.seed)
     images = sum(stage.images or (stage.epochs or 0.0) * data.train_images for stage in config.recipe.stages)
     return PlannedRun(place, config, folder, images, extend)
 

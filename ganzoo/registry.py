@@ -292,6 +292,8 @@ DATASETS: Registry[DatasetLoader] = Registry(
         "fer4": "ganzoo.data.fer",
         "fer4-clean": "ganzoo.data.fer",
         "fer7": "ganzoo.data.fer",
+        "ferplus4": "ganzoo.data.fer",
+        "ferplus7": "ganzoo.data.fer",
         "folder": "ganzoo.data.folder",
         "synth4": "ganzoo.data.synthetic",
         "synth7": "ganzoo.data.synthetic",

@@ -52,6 +52,7 @@ def reproduce(folder: RunFolder, info: RunInfo, seeds: Sequence[int] = ()) -> Re
     words += ["--preset", config.preset] if config.preset else []
     words += [word for change in changes for word in ("--set", change)]
     words += ["--image-size", str(config.image_size_px)] if config.image_size_px else []
+    words += ["--fit", fit] if (fit := config.fit or _squeezed(info)) else []
     words += ["--precision", config.precision]
     words += ["--compile", "on"] if info.environment.compiled else []
     words += ["--deterministic"] if info.environment.deterministic else []
@@ -62,6 +63,11 @@ def reproduce(folder: RunFolder, info: RunInfo, seeds: Sequence[int] = ()) -> Re
     words += ["--skip-bad"] if info.data.skipped else []
     words += _carried(info.environment.command)
     return Reproduction(shlex.join(words), tuple(_notes(info, words)))
+
+
+def _squeezed(info: RunInfo) -> str | None:
+    """``stretch`` where pictures that are not square were squeezed: square ones need no word."""
+    return "stretch" if "--fit stretch" in str(info.data.facts.get("changed", "")) else None
 
 
 def named_data_root(info: RunInfo) -> Path | None:

@@ -160,12 +160,24 @@ def earlier_run(folder: RunFolder, config: RunConfig, extend: bool = False) -> R
         return None
     info = folder.read_info()
     if folder.config.is_file():
-        changed = differences(read_run_config(folder.config), config)
+        changed = differences_to(folder, config)
         if extend:
             changed = [change for change in changed if not _is_length(change)]
         if changed:
             raise OtherSettingsError(folder, changed, _way_out(changed, config.recipe, info))
     return info
+
+
+def differences_to(folder: RunFolder, config: RunConfig) -> list[str]:
+    """Settings in which the run in a folder differs from another, in words; that the same pictures have moved is none.
+
+    Raises:
+        GanzooError: Its settings cannot be read.
+    """
+    kept = read_run_config(folder.config)
+    if kept.data.startswith("folder:") and config.data.startswith("folder:"):  # Folders of runs tell the content of the data.
+        kept = kept.model_copy(update={"data": config.data})
+    return differences(kept, config)
 
 
 class RunSession:
@@ -195,7 +207,9 @@ class RunSession:
         self.scorer, self.reporter = scorer, reporter
         self.plugin_hashes = plugin_hashes(_parts(config))
         self.fingerprint = training_fingerprint(config, dataset.content_hash)
-        self.folder = RunFolder.place(results, dataset.name, config.recipe.name, self.fingerprint, config.seed)
+        self.folder = RunFolder.find(
+            results, dataset.name, dataset.content_hash, config.recipe.name, self.fingerprint, config.seed
+        )
         self.started = time.monotonic()
         self._anew = options.if_exists == "overwrite"
 
@@ -269,7 +283,7 @@ class RunSession:
         return self._train(loop, journal)
 
     def _is_longer(self) -> bool:
-        return self.options.extend and bool(differences(read_run_config(self.folder.config), self.config))
+        return self.options.extend and bool(differences_to(self.folder, self.config))
 
     def _is_whole(self, info: RunInfo) -> bool:
         """Whether the trained generator is there as it was written, or cannot be made again from a checkpoint."""
@@ -466,7 +480,7 @@ def data_facts(dataset: Dataset) -> DataFacts:
         class_names=list(dataset.class_names),
         image_shape=[dataset.image_channels, dataset.image_size_px, dataset.image_size_px],
         counts={part: dataset.splits[part].class_counts(dataset.num_classes) for part in SPLIT_NAMES},
-        facts=dict(dataset.facts),
+        facts={**dataset.facts, **dataset.in_words()},
         skipped=list(dataset.skipped),
     )
 

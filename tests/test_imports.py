@@ -30,10 +30,11 @@ MAY_IMPORT = {
     "overrides": ("config", "registry"),
     "reproduction": ("runs", "config", "overrides"),
     "suite": ("config", "overrides"),
-    "training": ("registry", "runs", "config", "data", "models", "losses", "reporting", "interruption"),
+    "training": ("registry", "runs", "config", "data", "models", "losses", "reporting", "interruption", "fonts"),
     "evaluation": ("registry", "runs", "config", "data", "models", "losses", "reporting"),
-    "compare": ("runs", "reproduction"),
+    "compare": ("runs", "reproduction", "fonts"),
     "reporting": (),
+    "fonts": (),
 }
 NAMED_PARTS = ("stargan", "dcgan", "cdcgan", "patch_classifier", "synthetic", "fer", "adversarial", "penalties")
 

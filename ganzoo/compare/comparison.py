@@ -15,6 +15,7 @@ from ganzoo.compare.frames import pairs_frame, to_csv, to_frame
 from ganzoo.compare.rendering import show, to_latex, to_markdown
 from ganzoo.compare.tables import Table, build_table
 from ganzoo.errors import GanzooError
+from ganzoo.fonts import fonts_for
 from ganzoo.runs.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def compare_runs(
     if console is not None:
         show(console, tables, collection.problems)
         for note in notes:
-            console.print(note, style="dim", markup=False, highlight=False)
+            console.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
     return Comparison(collection.frame, summary, tables, collection.problems, tuple(notes), folder, tuple(files))
 
 
@@ -147,7 +148,8 @@ def _draw_all(tables: Sequence[Table], folder: Path) -> tuple[list[tuple[str, tu
     from ganzoo.compare.figures import accuracy_identity, confusion, draw, metrics, save
     from ganzoo.compare.learning_curves import learning_curves
 
-    drawn, notes = [], []
+    fonts = fonts_for(text for table in tables for text in _names(table))
+    drawn, notes = [], [remark] if (remark := fonts.remark()) else []
     for table in tables:
         sheet_notes: list[str] = []
 
@@ -158,10 +160,19 @@ def _draw_all(tables: Sequence[Table], folder: Path) -> tuple[list[tuple[str, tu
 
         makers = [metrics, accuracy_identity, confusion, learning_curves, edit_locality]
         for name, make in [*((make.__name__, make) for make in makers), ("contact_sheet", sheet)]:
-            figure = draw(make, table)
+            figure = draw(make, table, fonts)
             if figure is None:
                 notes.append(f"{table.title}: no {name.replace('_', ' ')}, no run has what it shows.")
             else:
-                drawn.append((f"{name.replace('_', ' ')}, {table.title}", save(figure, folder / f"{table.group.slug}_{name}")))
+                paths = save(figure, folder / f"{table.group.slug}_{name}", fonts)
+                drawn.append((f"{name.replace('_', ' ')}, {table.title}", paths))
         notes += sheet_notes
     return drawn, notes
+
+
+def _names(table: Table) -> Iterator[str]:
+    """Names that stand in a table's figures and come from its runs."""
+    yield table.title
+    yield from table.group.labels
+    for run in table.group.runs:
+        yield from run.info.data.class_names

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,6 +29,7 @@ from matplotlib.transforms import Bbox
 from ganzoo.compare.groups import is_number, plain
 from ganzoo.compare.remarks import FRONT
 from ganzoo.compare.tables import CONTROL_ORDER, Column, Table, control_mean, control_names, metric_means
+from ganzoo.fonts import USUAL_FONTS, Fonts
 from ganzoo.runs.writing import write_atomically
 
 Floats = npt.NDArray[np.float64]
@@ -43,20 +46,20 @@ NAME_PLACES = ((8, 0), (-8, 0), (0, 8), (0, -8), (7, 7), (7, -7), (-7, 7), (-7, 
 CONTROL_DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (9, 2)), (0, (5, 1.5, 1, 1.5)))
 
 
-def draw(make: Callable[[Table], Figure | None], table: Table) -> Figure | None:
-    """Calls a drawing function of this package in the style of its figures."""
-    with rc_context(STYLE):
+def draw(make: Callable[[Table], Figure | None], table: Table, fonts: Fonts = USUAL_FONTS) -> Figure | None:
+    """Calls a drawing function of this package in the style of its figures, names in fonts that have their letters."""
+    with _style(fonts):
         return make(table)
 
 
-def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+def save(figure: Figure, stem: Path, fonts: Fonts = USUAL_FONTS) -> tuple[Path, Path]:
     """Writes ``stem.png`` and ``stem.svg``, atomically.
 
     Returns:
         The two paths.
     """
     paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
-    with rc_context(STYLE):
+    with _style(fonts):
         arrange(figure)
         # The canvases are called directly, because ``savefig`` draws everything once more to arrange it.
         # No date in the files: the same runs give the same bytes.
@@ -68,6 +71,16 @@ def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
         write_atomically(paths[0], lambda file: file.write_bytes(content.getvalue()))
         write_atomically(paths[1], lambda file: svg.print_svg(file, metadata={"Date": None}))
     return paths
+
+
+@contextmanager
+def _style(fonts: Fonts) -> Iterator[None]:
+    style: dict[Any, Any] = dict(STYLE)
+    style["font.family"] = [*STYLE["font.family"], *(font.family for font in fonts.more)]
+    with rc_context(style), warnings.catch_warnings():
+        # Letters that no font has are told once for all figures.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -34,6 +34,7 @@ class AuditReport:
         unreadable_items: Items that were left out because they cannot be used.
         straddling_identities: ``"train/test"`` etc. -> persons who stand in both parts; None where persons are unknown.
         notes: What the loader said about its source.
+        said: What was changed and left out, and what else a user should know: title -> words.
     """
 
     dataset: str
@@ -50,6 +51,7 @@ class AuditReport:
     unreadable_items: tuple[str, ...]
     straddling_identities: Mapping[str, int] | None
     notes: Mapping[str, Any]
+    said: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON."""
@@ -76,6 +78,7 @@ def audit(dataset: Dataset) -> AuditReport:
         unreadable_items=dataset.skipped,
         straddling_identities=_straddling_identities(dataset.splits),
         notes=dict(dataset.facts),
+        said=dataset.in_words(),
     )
 
 

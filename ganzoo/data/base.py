@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from ganzoo.data.pixels import Fit
 from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
 
@@ -68,6 +69,10 @@ class Dataset:
         skipped: What was left out with ``skip_bad``, one line each.
         facts: Further facts for the provenance of runs; values are plain JSON.
         action_unit_names: Meaning of the columns of ``Split.action_units``.
+        fit: How pictures that are not square were made so; None where all are square.
+        changed: What was done to pictures beside decoding and resizing, in words -> number of pictures.
+        left_out: What lies among the pictures and is not read, in words -> number of files.
+        remarks: What a user should know of how the data were read, one line each.
     """
 
     name: str
@@ -79,6 +84,16 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     action_unit_names: tuple[str, ...] = ()
+    fit: Fit | None = None
+    changed: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def in_words(self) -> dict[str, str]:
+        """What was changed, left out and is to be remarked, as lines by their titles; empty where there is nothing to say."""
+        counts = {"changed": self.changed, "left out": self.left_out}
+        lines = {title: "; ".join(f"{what}: {count:,}" for what, count in found.items()) for title, found in counts.items()}
+        return {title: text for title, text in {**lines, "note": " ".join(self.remarks)}.items() if text}
 
     @property
     def train(self) -> Split:
@@ -116,6 +131,7 @@ class DataOptions:
         download: Fetch the data where the loader knows how.
         image_size_px: Size to resize (or render) to; None keeps the dataset's own.
         cache: Whether decoded data may be kept on disk.
+        fit: How pictures that are not square are made so.
     """
 
     path: str = ""
@@ -124,6 +140,11 @@ class DataOptions:
     download: bool = False
     image_size_px: int | None = None
     cache: bool = True
+    fit: Fit = "crop"
+
+
+class DataNotFoundError(GanzooError):
+    """A dataset is not where it was looked for."""
 
 
 DatasetLoader = Callable[[str, DataOptions], Dataset]
@@ -138,16 +159,20 @@ def load_dataset(
     download: bool = False,
     image_size_px: int | None = None,
     cache: bool = True,
+    fit: Fit = "crop",
 ) -> Dataset:
     """Loads the dataset called ``spec``: ``fer4``, ``synth4``, ``folder:PATH``, ...
 
     Raises:
-        GanzooError: Unknown name, data not found, or unreadable items without ``skip_bad``.
+        DataNotFoundError: Nothing of the kind lies where it was looked for.
+        GanzooError: Unknown name, or unreadable items without ``skip_bad``.
     """
+    if fit not in get_args(Fit):
+        raise GanzooError(f"--fit is {', '.join(get_args(Fit)[:-1])} or {get_args(Fit)[-1]}, not '{fit}'.")
     if image_size_px is not None and not SMALLEST_SIZE_PX <= image_size_px <= LARGEST_SIZE_PX:
         raise GanzooError(f"Images can be {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} pixels a side, not {image_size_px}.")
     name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")
-    options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache)
+    options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache, fit)
     dataset = DATASETS.get(name)(spec, options)
     if not isinstance(dataset, Dataset):
         raise GanzooError(f"The loader of '{spec}' gives a {type(dataset).__name__}, not a Dataset.")

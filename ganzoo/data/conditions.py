@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 
 from ganzoo.data.base import Dataset
 from ganzoo.data.expressions import EMOTIONS, class_prototypes
+from ganzoo.data.naming import expression_of
 from ganzoo.errors import GanzooError
 
 _WEAKEST_TARGET = 0.5
@@ -60,7 +61,13 @@ class Condition(NamedTuple):
 
 def without_prototype(class_names: Sequence[str]) -> list[str]:
     """The classes that have no action-unit prototype."""
-    return [name for name in class_names if name not in EMOTIONS]
+    return [name for name in class_names if expression_of(name) not in EMOTIONS]
+
+
+def shared_prototypes(class_names: Sequence[str]) -> list[str]:
+    """The classes whose action-unit prototype is another's as well (``happy`` and ``joy``), which nothing then tells apart."""
+    meant = [expression_of(name) for name in class_names]
+    return [name for name, emotion in zip(class_names, meant, strict=True) if emotion and meant.count(emotion) > 1]
 
 
 class ActionUnits:

@@ -1,22 +1,33 @@
-"""Turns the bytes of picture files into arrays, and collects what cannot be used."""
+"""Turns the bytes of picture files into arrays, and collects what was changed on the way and what cannot be used."""
 
 from __future__ import annotations
 
 import io
 import os
+import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
+from ganzoo.data.naming import is_machine_made
 from ganzoo.errors import GanzooError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm",
+)  # fmt: skip
+MID_GREY = 128
+"""What stands behind transparent pixels, and beside pictures that are padded."""
+COMPOSITED = "laid over mid grey where transparent"
+_DEEP_MODES = ("I", "F")
+_SHORT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _GREY_MODES = ("1", "L", "LA", "La")
+_TRANSPARENT_MODES = ("LA", "La", "RGBA", "RGBa", "PA")
 _BAD_ITEMS_SHOWN = 3
 
 
@@ -24,13 +35,25 @@ class BadItemError(ValueError):
     """One item of a dataset cannot be used; the message says why."""
 
 
+class Decoded(NamedTuple):
+    """A decoded picture.
+
+    Attributes:
+        pixels: uint8 ``(H, W)``, or ``(H, W, 3)``.
+        changes: What was done to it beside decoding, in words; empty as a rule.
+    """
+
+    pixels: NDArray[np.uint8]
+    changes: tuple[str, ...] = ()
+
+
 def is_picture(name: str) -> bool:
     """Whether a file name is that of a picture; hidden files (``.DS_Store``, ``._x.jpg``) are none."""
-    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(PICTURE_SUFFIXES) and not is_machine_made(name)
 
 
-def decode_grey(data: bytes, size_px: int) -> NDArray[np.uint8]:
-    """Decodes a picture of exactly ``size_px`` x ``size_px`` to grey uint8 ``(H, W)``.
+def decode_grey(data: bytes, size_px: int) -> Decoded:
+    """Decodes a picture of exactly ``size_px`` x ``size_px`` to grey ``(H, W)``, transparency laid over mid grey.
 
     Raises:
         BadItemError: Not a picture, damaged, or of another size.
@@ -38,21 +61,26 @@ def decode_grey(data: bytes, size_px: int) -> NDArray[np.uint8]:
     picture = _open(data)
     if picture.size != (size_px, size_px):
         raise BadItemError(f"is {picture.width}x{picture.height} pixels, not {size_px}x{size_px}")
-    return np.asarray(picture.convert("L"), dtype=np.uint8)
+    opaque, changes = _opaque(*_in_8_bits(picture))
+    return Decoded(np.asarray(opaque.convert("L"), dtype=np.uint8), changes)
 
 
-def decode_any(data: bytes) -> NDArray[np.uint8]:
-    """Decodes a picture to uint8 ``(H, W)`` if it has no colour in it, else ``(H, W, 3)``; transparency is ignored.
+def decode_any(data: bytes) -> Decoded:
+    """Decodes a picture to ``(H, W)`` if it has no colour in it, else ``(H, W, 3)``; transparency is laid over mid grey.
 
     Raises:
-        BadItemError: Not a picture, damaged, or with more than 8 bits per channel.
+        BadItemError: Not a picture, damaged, or with more than 16 bits per channel.
     """
-    upright = ImageOps.exif_transpose(_open(data))
-    if upright.mode in _GREY_MODES:
-        return np.asarray(upright.convert("L"), dtype=np.uint8)
-    colours = np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    upright, turned = _upright(_open(data))
+    shallow, reduced = _in_8_bits(upright)
+    opaque, changes = _opaque(shallow, (*turned, *reduced))
+    if opaque.mode in _GREY_MODES:
+        return Decoded(np.asarray(opaque.convert("L"), dtype=np.uint8), changes)
+    if opaque.mode not in ("RGB", "P"):
+        changes = (*changes, f"converted from {opaque.mode} to RGB")
+    colours = np.asarray(_converted(opaque, "RGB"), dtype=np.uint8)
     has_colour = (colours != colours[..., :1]).any()
-    return colours if has_colour else np.ascontiguousarray(colours[..., 0])
+    return Decoded(colours if has_colour else np.ascontiguousarray(colours[..., 0]), changes)
 
 
 def _open(data: bytes) -> Image.Image:
@@ -62,14 +90,53 @@ def _open(data: bytes) -> Image.Image:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "is not a readable picture" if data else "is an empty file"
         raise BadItemError(reason) from error
-    if picture.mode in _DEEP_MODES:
-        raise BadItemError(f"has more than 8 bits per channel (mode {picture.mode})")
     return picture
 
 
+def _upright(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    try:
+        if picture.getexif().get(ExifTags.Base.Orientation, 1) in (None, 1):
+            return picture, ()
+        return ImageOps.exif_transpose(picture), ("turned upright, as their EXIF data say",)
+    except (OSError, ValueError, SyntaxError, struct.error):  # Damaged EXIF data do not make a picture unreadable.
+        return picture, ()
+
+
+def _in_8_bits(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    if picture.mode in _DEEP_MODES:
+        raise BadItemError(f"has more than 8 bits per channel (mode {picture.mode})")
+    if picture.mode not in _SHORT_MODES:
+        return picture, ()
+    values = np.asarray(picture).astype(np.uint32)
+    if values.max() < 256:
+        raise BadItemError("has more than 8 bits per channel and no value above 255: it is black, or was meant to have 8")
+    # 65,535 becomes 255: rounded, in whole numbers.
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)), ("reduced from 16 bits to 8",)
+
+
+def _opaque(picture: Image.Image, changes: tuple[str, ...]) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture over mid grey, where any of it is transparent: the colour of pixels that nobody sees must not be learnt."""
+    if picture.mode not in _TRANSPARENT_MODES and "transparency" not in picture.info:
+        return picture, changes
+    layered = _converted(picture, "LA" if picture.mode in ("1", "L", "La", "LA") else "RGBA")
+    alpha = layered.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return layered.convert("L" if layered.mode == "LA" else "RGB"), changes
+    ground = Image.new("RGBA", layered.size, (MID_GREY, MID_GREY, MID_GREY, 255))
+    ground.alpha_composite(layered.convert("RGBA"))
+    return ground.convert("L" if layered.mode == "LA" else "RGB"), (*changes, COMPOSITED)
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    try:
+        return picture.convert(mode)
+    except ValueError as error:
+        raise BadItemError(f"has colours that cannot be converted (mode {picture.mode})") from error
+
+
 def decode_all(
-    items: Iterable[tuple[str, bytes | BadItemError]], decode: Callable[[bytes], NDArray[np.uint8]]
-) -> tuple[list[NDArray[np.uint8] | None], list[str]]:
+    items: Iterable[tuple[str, bytes | BadItemError]], decode: Callable[[bytes], Decoded]
+) -> tuple[list[NDArray[np.uint8] | None], list[str], Counter[str]]:
     """Decodes named pictures on several threads.
 
     Args:
@@ -77,10 +144,11 @@ def decode_all(
         decode: Turns one content into an array, or raises a BadItemError.
 
     Returns:
-        One array for each item (None where it is bad), in order, and one line for each bad item.
+        One array for each item (None where it is bad), in order; one line for each bad item; and how many pictures each change
+        was made to.
     """
 
-    def attempt(item: tuple[str, bytes | BadItemError]) -> NDArray[np.uint8] | str:
+    def attempt(item: tuple[str, bytes | BadItemError]) -> Decoded | str:
         name, data = item
         try:
             if isinstance(data, BadItemError):
@@ -91,8 +159,9 @@ def decode_all(
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = list(pool.map(attempt, items))
-    arrays = [None if isinstance(result, str) else result for result in results]
-    return arrays, [result for result in results if isinstance(result, str)]
+    arrays = [None if isinstance(result, str) else result.pixels for result in results]
+    changes = Counter(change for result in results if isinstance(result, Decoded) for change in result.changes)
+    return arrays, [result for result in results if isinstance(result, str)], changes
 
 
 def read_file(path: Path) -> bytes:

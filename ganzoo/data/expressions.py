@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ganzoo.data.naming import expression_of
 from ganzoo.errors import GanzooError, did_you_mean
 
 AU_EFFECTS: Mapping[str, str] = {
@@ -55,14 +56,17 @@ _STRAY_ACTIVITY = 0.25
 def class_prototypes(class_names: Sequence[str] = EMOTIONS) -> Tensor:
     """Prototypes of the named emotions: float32 ``(K, 17)`` in [0, 1], columns in the order of ``AU_NAMES``.
 
+    Names count in any case and by any known synonym (``Happiness``).
+
     Raises:
         GanzooError: An emotion has no prototype.
     """
     rows = []
-    for emotion in class_names:
-        if emotion not in EMFACS_PROTOTYPES:
-            hint = did_you_mean(emotion, EMOTIONS)
-            raise GanzooError(f"No action-unit prototype for '{emotion}'.{hint} There is one for each of {', '.join(EMOTIONS)}.")
+    for name in class_names:
+        emotion = expression_of(name)
+        if emotion is None or emotion not in EMFACS_PROTOTYPES:
+            hint = did_you_mean(name, EMOTIONS)
+            raise GanzooError(f"No action-unit prototype for '{name}'.{hint} There is one for each of {', '.join(EMOTIONS)}.")
         rows.append([EMFACS_PROTOTYPES[emotion].get(unit, 0.0) for unit in AU_NAMES])
     return torch.tensor(rows, dtype=torch.float32).reshape(len(rows), len(AU_NAMES))
 

@@ -1,28 +1,32 @@
-"""FER2013 as pictures in class folders, ``train/<class>/*.jpg`` and ``test/<class>/*.jpg``, unpacked or in zip files."""
+"""FER2013 as pictures in class folders, ``train/<class>/*.jpg`` and ``test/<class>/*.jpg``, unpacked or in zip or tar archives.
+
+Class folders alone are read too, and split by pixel hash. Classes may bear any name that is known for their expression.
+"""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganzoo.data.archives import ARCHIVE_ERRORS, archives_in, contents, is_zip, members
 from ganzoo.data.cache import files_digest
 from ganzoo.data.decoding import BadItemError, decode_all, decode_grey, is_picture, read_file
-from ganzoo.data.fer_sources import CSV_CLASSES, FACE_SIZE_PX, PART_OF_USAGE, Faces, FerSource, sizes_of, stack_faces, zip_files
+from ganzoo.data.fer_sources import CSV_CLASSES, FACE_SIZE_PX, PART_OF_USAGE, Faces, FerSource, sizes_of, stack_faces
+from ganzoo.data.naming import expression_of, is_machine_made, part_of
+from ganzoo.data.splitting import UNKNOWN_PART
 from ganzoo.errors import GanzooError
 
-_PART_OF_FOLDER = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_NOT_READ = "files that are no pictures in class folders"
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """One picture file; ``member`` is its name inside the zip ``file``, or empty."""
+    """One picture file; ``folder`` is that of its part, ``member`` its name inside the archive ``file``; either may be empty."""
 
     folder: str
-    class_name: str
+    spelled_class: str
     file_name: str
     file: Path
     member: str = ""
@@ -30,7 +34,12 @@ class _Picture:
 
     @property
     def name(self) -> str:
-        return f"{self.folder}/{self.class_name}/{self.file_name}"
+        return "/".join(filter(None, (self.folder, self.spelled_class, self.file_name)))
+
+    @property
+    def class_name(self) -> str:
+        meant = expression_of(self.spelled_class)
+        return meant if meant in CSV_CLASSES else self.spelled_class
 
     @property
     def official_part(self) -> str | None:
@@ -39,21 +48,27 @@ class _Picture:
 
     @property
     def part(self) -> str:
-        return self.official_part or _PART_OF_FOLDER[self.folder]
+        return self.official_part or part_of(self.folder) or UNKNOWN_PART
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Picture files in class folders, zipped or not."""
+    """Picture files in class folders, archived or not."""
 
     form: str
     pictures: Sequence[_Picture]
     archives: Sequence[Path] = ()
     bad_archives: Sequence[str] = ()
-    num_other_files: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        renamed = {picture.spelled_class: picture.class_name for picture in self.pictures}
+        read = [f"'{spelled}' as '{name}'" for spelled, name in sorted(renamed.items()) if spelled != name]
+        return [f"Class names are read as FER2013's: {', '.join(read)}."] if read else []
 
     def has_all(self, class_names: Sequence[str]) -> bool:
-        here = {(picture.part == "train", picture.class_name) for picture in self.pictures}
+        here = {(part, picture.class_name) for picture in self.pictures for part in self._may_be_in(picture)}
         return all((in_train, class_name) in here for class_name in class_names for in_train in (True, False))
 
     def fingerprint(self, class_names: Sequence[str]) -> str:
@@ -64,7 +79,7 @@ class _Pictures:
 
     def read(self, class_names: Sequence[str]) -> Faces:
         asked = self._asked_for(class_names)
-        arrays, bad = decode_all(_contents(asked), lambda data: decode_grey(data, FACE_SIZE_PX))
+        arrays, bad, changed = decode_all(_contents(asked), lambda data: decode_grey(data, FACE_SIZE_PX))
         good = [(picture, array) for picture, array in zip(asked, arrays, strict=True) if array is not None]
         return Faces(
             stack_faces([array for _, array in good]),
@@ -72,11 +87,13 @@ class _Pictures:
             [picture.part for picture, _ in good],
             [picture.name for picture, _ in good],
             [*self._bad_at_sight(), *bad],
+            dict(changed),
         )
 
     def facts(self) -> dict[str, Any]:
         official = [picture.official_part is not None for picture in self.pictures]
-        told_by = "file names" if all(official) else "file names, else folders" if any(official) else "folders"
+        folders = "folders" if any(picture.folder for picture in self.pictures) else "no folders: split by pixel hash"
+        told_by = "file names" if all(official) else f"file names, else {folders}" if any(official) else folders
         files = self.archives or sorted({picture.file for picture in self.pictures})
         sizes = {"files": sizes_of(self.archives)} if self.archives else {}
         return {
@@ -85,8 +102,13 @@ class _Pictures:
             "num_files": len(files),
             "total_bytes": sum(file.stat().st_size for file in files if file.exists()),
             "parts_told_by": told_by,
-            "num_other_files_ignored": self.num_other_files,
+            "num_other_files_ignored": sum(self.left_out.values()),
         }
+
+    @staticmethod
+    def _may_be_in(picture: _Picture) -> tuple[bool, ...]:
+        """Whether in train, whether held out: of unknown part, either."""
+        return (True, False) if picture.part == UNKNOWN_PART else (picture.part == "train",)
 
     def _bad_at_sight(self) -> list[str]:
         strangers = [picture for picture in self.pictures if picture.class_name not in CSV_CLASSES]
@@ -98,18 +120,23 @@ class _Pictures:
 
 def find_folders(place: Path) -> FerSource | None:
     """Kaggle's folders directly in ``place``, or None."""
-    folders = [folder for folder in place.iterdir() if folder.name.lower() in _PART_OF_FOLDER and folder.is_dir()]
+    return _find_below(place, [sub for sub in place.iterdir() if part_of(sub.name) and sub.is_dir()], "folders")
+
+
+def find_class_folders(place: Path) -> FerSource | None:
+    """Class folders alone, directly in ``place``, or None."""
+    return _find_below(place, [sub for sub in place.iterdir() if expression_of(sub.name) and sub.is_dir()], "class folders")
+
+
+def _find_below(place: Path, folders: Sequence[Path], form: str) -> FerSource | None:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    pictures = [
-        _Picture(path.parent.parent.name.lower(), path.parent.name.lower(), path.name, path)
-        for path in files
-        if is_picture(path.name) and path.parent.parent in folders
-    ]
-    return _if_fer(_Pictures("folders", _in_order(pictures), num_other_files=len(files) - len(pictures)))
+    found = [_picture(path.relative_to(place).parts, path) for path in files]
+    pictures = [picture for picture in found if picture is not None]
+    return _if_fer(_Pictures(form, _in_order(pictures), left_out=_counted(len(files) - len(pictures))))
 
 
-def find_zipped_folders(place: Path) -> FerSource | None:
-    """The zip files directly in ``place`` that hold Kaggle's folders, taken together, or None.
+def find_archived_folders(place: Path) -> FerSource | None:
+    """The archives directly in ``place`` that hold Kaggle's folders, or class folders alone, taken together, or None.
 
     Raises:
         GanzooError: Two of them hold different pictures under one name.
@@ -118,18 +145,20 @@ def find_zipped_folders(place: Path) -> FerSource | None:
     pictures: dict[str, _Picture] = {}
     bad: list[str] = []
     others = 0
-    for path in zip_files(place):
+    for path in archives_in(place):
         try:
-            with zipfile.ZipFile(path) as archive:
-                members = [info for info in archive.infolist() if not info.is_dir()]
-        except (OSError, zipfile.BadZipFile):
-            bad.append(f"{path.name} is not a readable zip file")
+            inside = members(path)
+        except ARCHIVE_ERRORS:
+            bad.append(f"{path.name} is not a readable {'zip' if is_zip(path) else 'tar'} file")
             continue
-        here = [picture for info in members if (picture := _zipped_picture(path, info)) is not None]
+        found = [_picture(member.parts, path, member.name, member.checksum) for member in inside]
+        here = [picture for picture in found if picture is not None]
+        if any(picture.folder for picture in here):
+            here = [picture for picture in here if picture.folder]
         if not any(picture.class_name in CSV_CLASSES for picture in here):
             continue
         archives.append(path)
-        others += len(members) - len(here)
+        others += len(inside) - len(here)
         for picture in here:
             twin = pictures.setdefault(picture.name, picture)
             if twin.checksum != picture.checksum:
@@ -137,19 +166,35 @@ def find_zipped_folders(place: Path) -> FerSource | None:
                     f"{picture.name} stands in {twin.file.name} and in {path.name} with different contents. "
                     "Keep only one of the two zip files, or unpack the right one."
                 )
-    return _if_fer(_Pictures("zipped folders", _in_order(pictures.values()), archives, bad, others))
+    form = "zipped folders" if all(map(is_zip, archives)) else "archived folders"
+    return _if_fer(_Pictures(form, _in_order(pictures.values()), archives, bad, _counted(others)))
 
 
-def _zipped_picture(path: Path, info: zipfile.ZipInfo) -> _Picture | None:
-    *above, file_name = info.filename.split("/")
-    if len(above) < 2 or "__MACOSX" in above or not is_picture(file_name):
+def unknown_classes(place: Path) -> list[str]:
+    """Names of folders that stand where classes stand in ``place`` and are no expression's, for messages."""
+    tops = [sub for sub in place.iterdir() if part_of(sub.name) and sub.is_dir()]
+    subfolders = [sub.name for top in tops for sub in top.iterdir() if sub.is_dir() and not is_machine_made(sub.name)]
+    return sorted({name for name in subfolders if expression_of(name) not in CSV_CLASSES})
+
+
+def _picture(parts: Sequence[str], file: Path, member: str = "", checksum: int = 0) -> _Picture | None:
+    """The picture at a path, if it is one in a class folder; the part is told by the nearest folder above that names one."""
+    *above, file_name = parts
+    if not above or not is_picture(file_name) or any(map(is_machine_made, above)):
         return None
-    folder, class_name = above[-2].lower(), above[-1].lower()
-    return _Picture(folder, class_name, file_name, path, info.filename, info.CRC) if folder in _PART_OF_FOLDER else None
+    *higher, class_name = (folder.lower() for folder in above)
+    folder = next((folder for folder in reversed(higher) if part_of(folder)), "")
+    if not folder and expression_of(class_name) not in CSV_CLASSES:
+        return None
+    return _Picture(folder, class_name, file_name, file, member, checksum)
+
+
+def _counted(others: int) -> dict[str, int]:
+    return {_NOT_READ: others} if others else {}
 
 
 def _if_fer(pictures: _Pictures) -> _Pictures | None:
-    # A zip file that cannot be opened may well be the data: the loader then names it.
+    # An archive that cannot be opened may well be the data: the loader then names it.
     is_fer = any(picture.class_name in CSV_CLASSES for picture in pictures.pictures)
     return pictures if is_fer or pictures.bad_archives else None
 
@@ -159,20 +204,20 @@ def _in_order(pictures: Iterable[_Picture]) -> list[_Picture]:
 
 
 def _contents(pictures: Sequence[_Picture]) -> Iterator[tuple[str, bytes | BadItemError]]:
-    archives: dict[Path, zipfile.ZipFile] = {}
-    try:
-        for picture in pictures:
+    """Names and contents in the order of the pictures; an archive that is no zip is read once, from end to end."""
+    names: dict[Path, list[str]] = {}
+    for picture in pictures:
+        if picture.member:
+            names.setdefault(picture.file, []).append(picture.member)
+    streams = {file: contents(file, inside) for file, inside in names.items() if is_zip(file)}
+    whole = {file: dict(contents(file, inside)) for file, inside in names.items() if not is_zip(file)}
+    for picture in pictures:
+        if picture.file in streams:
+            yield picture.name, next(streams[picture.file])[1]
+        elif picture.member:
+            yield picture.name, whole[picture.file][picture.member]
+        else:
             try:
-                if not picture.member:
-                    yield picture.name, read_file(picture.file)
-                    continue
-                if picture.file not in archives:
-                    archives[picture.file] = zipfile.ZipFile(picture.file)
-                yield picture.name, archives[picture.file].read(picture.member)
+                yield picture.name, read_file(picture.file)
             except BadItemError as error:
                 yield picture.name, error
-            except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-                yield picture.name, BadItemError(f"cannot be read from {picture.file.name} ({error})")
-    finally:
-        for archive in archives.values():
-            archive.close()

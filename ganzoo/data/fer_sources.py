@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganzoo.data.naming import PARTS
+
 # The order of the numbers in the column "emotion".
 CSV_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FACE_SIZE_PX = 48
-# Of the competition: PublicTest was for the leaderboard while it ran, PrivateTest for the final ranking.
-PART_OF_USAGE = {"training": "train", "publictest": "val", "privatetest": "test"}
+# What the competition's files say of a face, in a column or at the beginning of a file name.
+PART_OF_USAGE = {usage: PARTS[usage] for usage in ("training", "publictest", "privatetest")}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Faces:
         parts: ``train``, ``val``, ``test`` or ``unknown``, of each.
         names: File or row of each.
         bad: One line for each item that cannot be used.
+        changed: What was done to pictures beside decoding, in words -> number of pictures.
     """
 
     images: Tensor
@@ -36,6 +39,7 @@ class Faces:
     parts: Sequence[str]
     names: Sequence[str]
     bad: Sequence[str]
+    changed: Mapping[str, int] = field(default_factory=dict)
 
 
 class FerSource(Protocol):
@@ -44,6 +48,16 @@ class FerSource(Protocol):
     @property
     def form(self) -> str:
         """How the data is stored, in words."""
+        ...
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """What lies among the data and is not read, in words -> number of files."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a user should know of how it is read, one line each."""
         ...
 
     def has_all(self, class_names: Sequence[str]) -> bool:
@@ -68,11 +82,6 @@ def stack_faces(arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
     if not arrays:
         return torch.zeros(0, 1, FACE_SIZE_PX, FACE_SIZE_PX, dtype=torch.uint8)
     return torch.from_numpy(np.stack(arrays)).unsqueeze(1)
-
-
-def zip_files(place: Path) -> list[Path]:
-    """The zip files directly in a folder, by name."""
-    return [path for path in sorted(place.iterdir()) if path.suffix.lower() == ".zip" and path.is_file()]
 
 
 def sizes_of(files: Sequence[Path]) -> list[dict[str, Any]]:

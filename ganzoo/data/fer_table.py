@@ -1,193 +1,206 @@
-"""FER2013 as one CSV file, ``fer2013.csv`` or ``icml_face_data.csv``, unpacked or in a zip file.
+"""FER2013 as CSV: ``fer2013.csv`` or ``icml_face_data.csv``, or any file with their columns, plain, compressed or archived.
 
-Columns: emotion (0..6), pixels (2304 numbers), Usage; the second file has spaces before the names. A table of emotion and
-pixels alone is split by pixel hash.
+Columns: emotion (0..6), pixels (2304 numbers), Usage; the second file has spaces before the names. Without Usage, files called
+after parts (``train.csv``, ``test.csv``) are these parts if each has labels; one table alone is split by pixel hash.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import re
 import warnings
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ganzoo.data.archives import ARCHIVE_ERRORS, is_zip
 from ganzoo.data.cache import files_digest
+from ganzoo.data.csv_files import CsvFile, archived_csv_files_in, csv_files_in, fields, kind_of, quoted, titles_of
 from ganzoo.data.decoding import BadItemError
-from ganzoo.data.fer_sources import CSV_CLASSES, FACE_SIZE_PX, PART_OF_USAGE, Faces, FerSource, sizes_of, stack_faces, zip_files
+from ganzoo.data.fer_plus import PlusLabels
+from ganzoo.data.fer_sources import CSV_CLASSES, FACE_SIZE_PX, PART_OF_USAGE, Faces, FerSource, sizes_of, stack_faces
+from ganzoo.data.naming import part_of, short_list
 from ganzoo.data.splitting import UNKNOWN_PART
 from ganzoo.errors import GanzooError
 
-_CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+_CSV_NAMES = ("fer2013.csv", "icml_face_data.csv", "fer2013.csv.gz", "icml_face_data.csv.gz")
 _COLUMNS = ("emotion", "pixels", "usage")
 _CLASS_OF_EMOTION = {str(number): class_name for number, class_name in enumerate(CSV_CLASSES)}
-_QUOTED_CHARACTERS = 60
-_HEAD_BYTES = 256
-_KINDS = {
-    b"\x1f\x8b": "compressed (gzip)",
-    b"BZh": "compressed (bzip2)",
-    b"\xfd7zXZ": "compressed (xz)",
-    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
-    b"PK\x03\x04": "compressed (zip)",
-    codecs.BOM_UTF16_LE: "text in UTF-16",
-    codecs.BOM_UTF16_BE: "text in UTF-16",
-}
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+# FER2013 has 35,887 rows: with more bad ones than these, a file is something else.
+_MOST_BAD_ROWS = 50_000
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Faces as rows of a CSV file; ``member`` is its name inside the zip ``file``, or empty."""
+class FerTable:
+    """Faces as rows of one CSV file, or of one for each part.
+
+    Attributes:
+        form: How it is stored, in words.
+        parts: The files, and the part that each holds where it has no Usage column.
+        unlabelled: Files of pixels without labels that lie beside them.
+        plus: Labels to give to the rows instead of their own.
+    """
 
     form: str
-    file: Path
-    member: str = ""
+    parts: Mapping[CsvFile, str]
+    unlabelled: Sequence[str] = ()
+    plus: PlusLabels | None = None
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        return self.plus.left_out if self.plus else {}
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        unlabelled = [f"Without labels, and not used: {short_list(self.unlabelled)}."] if self.unlabelled else []
+        return [*(self.plus.remarks if self.plus else ()), *unlabelled]
+
+    def with_labels(self, plus: PlusLabels) -> FerTable:
+        """The same faces with other labels."""
+        return replace(self, plus=plus)
 
     def has_all(self, class_names: Sequence[str]) -> bool:
         # Told only by reading 300 MB; the loader checks the classes in any case.
         return True
 
     def fingerprint(self, class_names: Sequence[str]) -> str:
-        return files_digest([(self.file.name, self.file)])
+        parts = [] if len(self.parts) == 1 else [f"{table.name} {part}" for table, part in self.parts.items()]
+        plus = [files_digest([(self.plus.table.name, self.plus.table.file)])] if self.plus else []
+        return "\n".join([files_digest([(file.name, file) for file in self._files]), *parts, *plus])
 
     def read(self, class_names: Sequence[str]) -> Faces:
-        try:
-            with closing(self._open()) as text:
-                return _read_rows(text, self._csv_name, class_names)
-        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-            raise GanzooError(f"{self.file.name} cannot be read to its end ({error}); get it again.") from error
+        read = [self._read_one(table, part, class_names) for table, part in self.parts.items()]
+        if len(read) == 1:
+            return read[0]
+        return Faces(
+            torch.cat([faces.images for faces in read]),
+            labels=[label for faces in read for label in faces.labels],
+            parts=[part for faces in read for part in faces.parts],
+            names=[name for faces in read for name in faces.names],
+            bad=[line for faces in read for line in faces.bad],
+        )
 
     def facts(self) -> dict[str, Any]:
-        with closing(self._open()) as text:
-            has_usage = "usage" in _read_header(text, self._csv_name)
+        files = self._files
+        has_usage = all("usage" in table.titles for table in self.parts)
+        by_name = "names of the files" if len(self.parts) > 1 else "no Usage column: split by pixel hash"
         return {
             "form": self.form,
-            "files": sizes_of([self.file]),
-            "num_files": 1,
-            "total_bytes": self.file.stat().st_size,
-            "parts_told_by": "Usage column" if has_usage else "no Usage column: split by pixel hash",
+            "files": sizes_of(files),
+            "num_files": len(files),
+            "total_bytes": sum(file.stat().st_size for file in files),
+            "parts_told_by": "Usage column" if has_usage else by_name,
         }
 
     @property
-    def _csv_name(self) -> str:
-        return PurePosixPath(self.member).name or self.file.name
+    def _files(self) -> list[Path]:
+        return list(dict.fromkeys(table.file for table in self.parts))
 
-    def _open(self) -> TextIO:
-        if not self.member:
-            return self.file.open(encoding="utf-8-sig", errors="replace")
-        with zipfile.ZipFile(self.file) as archive:
-            # The member stays readable: zipfile closes the file only with its last reader.
-            return io.TextIOWrapper(archive.open(self.member), encoding="utf-8-sig", errors="replace")
+    def _read_one(self, table: CsvFile, part: str, class_names: Sequence[str]) -> Faces:
+        try:
+            with closing(table.open()) as text:
+                return _read_rows(text, table, part, class_names, self.plus)
+        except ARCHIVE_ERRORS as error:
+            raise GanzooError(f"{table.file.name} cannot be read to its end ({error}); get it again.") from error
 
 
 def find_csv(place: Path) -> FerSource | None:
-    """The CSV file directly in ``place``, or None."""
-    by_name = {path.name.lower(): path for path in sorted(place.iterdir(), reverse=True) if path.is_file()}
-    return next((_Table("csv", by_name[name]) for name in _CSV_NAMES if name in by_name), None)
+    """The CSV file or files directly in ``place``, or None."""
+    return _chosen("csv", csv_files_in(place))
 
 
-def find_zipped_csv(place: Path) -> FerSource | None:
-    """The first zip file directly in ``place`` that holds such a CSV file, or None."""
-    for path in zip_files(place):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                by_name = {PurePosixPath(member).name.lower(): member for member in archive.namelist()}
-        except (OSError, zipfile.BadZipFile):
-            continue
-        for name in _CSV_NAMES:
-            if name in by_name:
-                return _Table("zipped csv", path, by_name[name])
-    return None
+def find_archived_csv(place: Path) -> FerSource | None:
+    """Those in the first archive directly in ``place`` that holds any, or None."""
+    found = (
+        _chosen("zipped csv" if is_zip(archive) else "archived csv", tables) for archive, tables in archived_csv_files_in(place)
+    )
+    return next((table for table in found if table is not None), None)
 
 
-def _read_rows(text: TextIO, file_name: str, class_names: Sequence[str]) -> Faces:
-    columns = _read_header(text, file_name)
+def _chosen(form: str, tables: Sequence[CsvFile]) -> FerTable | None:
+    """The table among CSV files: one by its name, else by its columns, else one for each part."""
+    by_name = {table.name.lower(): table for table in reversed(tables)}
+    unlabelled = [table.name for table in tables if "pixels" in table.titles and "emotion" not in table.titles]
+    for name in _CSV_NAMES:
+        if name in by_name:
+            return FerTable(form, {by_name[name]: UNKNOWN_PART})
+    labelled = [table for table in tables if _places_of_columns(table.titles)]
+    whole = [table for table in labelled if "usage" in table.titles]
+    if whole:
+        return FerTable(form, {whole[0]: UNKNOWN_PART})
+    parts = {table: part for table in labelled if (part := part_of(table.stem))}
+    if len(set(parts.values())) > 1:
+        return FerTable(form, parts, unlabelled)
+    return FerTable(form, {labelled[0]: UNKNOWN_PART}, unlabelled) if labelled else None
+
+
+def _places_of_columns(titles: Sequence[str]) -> dict[str, int]:
+    """Where the columns stand that FER2013 consists of; Usage may be absent, but not go by another name. Empty: not FER2013."""
+    found = [title for title in titles if title in _COLUMNS]
+    if sorted(found) == sorted(_COLUMNS) or sorted(titles) == ["emotion", "pixels"]:
+        return {title: titles.index(title) for title in found}
+    return {}
+
+
+def _read_rows(text: TextIO, table: CsvFile, own_part: str, class_names: Sequence[str], plus: PlusLabels | None) -> Faces:
+    columns = _read_header(text, table.name)
     images, labels, parts, names, bad = [], [], [], [], []
     number = 0
-    for number, line in enumerate(text, start=1):
-        name = f"{file_name} row {number}"
+    for number, line in table.rows(text):
+        name = f"{table.name} row {number}"
         try:
             label, pixels, part = _parse_row(line, columns)
+            if plus:
+                label = plus.label_of(number, part)
         except BadItemError as error:
             bad.append(f"{name} {error}")
+            if len(bad) > _MOST_BAD_ROWS:
+                raise GanzooError(
+                    f"{table.name} is not FER2013: over {_MOST_BAD_ROWS:,} rows cannot be used, as {bad[0]}."
+                ) from None
             continue
         if label in class_names:
             images.append(pixels)
             labels.append(label)
-            parts.append(part)
+            parts.append(own_part if part == UNKNOWN_PART else part)
             names.append(name)
     if number == 0:
-        raise GanzooError(f"{file_name} has a header and no rows; get it again.")
+        raise GanzooError(f"{table.name} has a header and no rows; get it again.")
+    if plus:
+        plus.refuse_other_length(table.name, number)
     return Faces(stack_faces(images), labels, parts, names, bad)
 
 
 def _read_header(text: TextIO, file_name: str) -> dict[str, int]:
-    """Where the columns stand that FER2013 consists of; Usage may be absent, but not go by another name."""
-    line = text.readline()
-    try:
-        titles = [title.strip().lower() for title in _fields(line)]
-    except BadItemError:
-        titles = []
-    found = [title for title in titles if title in _COLUMNS]
-    if sorted(found) == sorted(_COLUMNS) or sorted(titles) == ["emotion", "pixels"]:
-        return {title: titles.index(title) for title in found}
-    text.buffer.seek(0)
-    if kind := _kind_of(text.buffer.read(_HEAD_BYTES)):
+    line = text.readline(1 << 20)
+    if columns := _places_of_columns(titles_of(line)):
+        return columns
+    if kind := kind_of(text):
         raise GanzooError(f"{file_name} is {kind}; FER2013 needs plain CSV in UTF-8.")
     raise GanzooError(
-        f"{file_name} begins with the line {_quoted(line.strip())}; FER2013 needs a header of emotion, pixels and Usage, "
+        f"{file_name} begins with the line {quoted(line.strip())}; FER2013 needs a header of emotion, pixels and Usage, "
         "each once (or of emotion and pixels alone, to be split by pixel hash)."
     )
 
 
-def _kind_of(head: bytes) -> str:
-    """What a file that begins so is instead of text in UTF-8, in words; empty if it is that."""
-    if not head:
-        return "empty"
-    for signature, kind in _KINDS.items():
-        if head.startswith(signature):
-            return kind
-    if _NO_TEXT.search(head) is None:
-        return ""
-    return "text in UTF-16" if b"emotion" in head.replace(b"\0", b"").lower() else "not text"
-
-
-def _fields(line: str) -> list[str]:
-    """The fields of one line, by itself: no field of FER2013 has a line break, so a quote left open must not join lines."""
-    try:
-        return next(csv.reader([line], skipinitialspace=True, strict=True), [])
-    except csv.Error as error:
-        raise BadItemError("has a stray quote" if line.count('"') % 2 else f"is no line of CSV ({error})") from error
-
-
 def _parse_row(line: str, columns: dict[str, int]) -> tuple[str, NDArray[np.uint8], str]:
-    row = _fields(line)
+    row = fields(line)
     if not row:
         raise BadItemError("is an empty line")
-    fields = {title: row[index].strip() if index < len(row) else "" for title, index in columns.items()}
-    emotion, usage = fields["emotion"], fields.get("usage")
+    values = {title: row[index].strip() if index < len(row) else "" for title, index in columns.items()}
+    emotion, usage = values["emotion"], values.get("usage")
     if emotion not in _CLASS_OF_EMOTION:
-        raise BadItemError(f"has the unknown label {_quoted(emotion)} (allowed: 0 to {len(CSV_CLASSES) - 1})")
-    pixels = _parse_pixels(fields["pixels"])
+        raise BadItemError(f"has the unknown label {quoted(emotion)} (allowed: 0 to {len(CSV_CLASSES) - 1})")
+    pixels = _parse_pixels(values["pixels"])
     if usage is None:
         return _CLASS_OF_EMOTION[emotion], pixels, UNKNOWN_PART
     if usage.lower() not in PART_OF_USAGE:
-        raise BadItemError(f"has the unknown Usage {_quoted(usage)} (allowed: Training, PublicTest, PrivateTest)")
+        raise BadItemError(f"has the unknown Usage {quoted(usage)} (allowed: Training, PublicTest, PrivateTest)")
     return _CLASS_OF_EMOTION[emotion], pixels, PART_OF_USAGE[usage.lower()]
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _QUOTED_CHARACTERS else f"{text[:_QUOTED_CHARACTERS]}...")
 
 
 def _parse_pixels(text: str) -> NDArray[np.uint8]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+Fit = Literal["crop", "pad", "stretch"]
+"""How a picture that is not square is made so: cut to its middle, set into a grey square, or squeezed."""
 _RESIZE_AT_ONCE = 1024
+_PAD_GREY = 128
 
 
 def to_minus1_1(images: Tensor) -> Tensor:
@@ -46,3 +51,17 @@ def resize_uint8(images: Tensor, size_px: int) -> Tensor:
         smooth = functional.interpolate(block, (size_px, size_px), mode="bilinear", antialias=True, align_corners=False)
         resized[first : first + _RESIZE_AT_ONCE] = smooth.round_().clamp_(0.0, 255.0).to(torch.uint8)
     return resized
+
+
+def fit_square(image: Tensor, fit: Fit) -> Tensor:
+    """Makes one picture ``(C, H, W)`` square by ``crop`` or ``pad``; ``stretch`` leaves that to resizing. Square ones stay."""
+    height, width = image.shape[-2:]
+    if fit == "stretch" or height == width:
+        return image
+    side = min(height, width) if fit == "crop" else max(height, width)
+    top, left = abs(height - side) // 2, abs(width - side) // 2
+    if fit == "crop":
+        return image[:, top : top + side, left : left + side]
+    square = image.new_full((image.shape[0], side, side), _PAD_GREY)
+    square[:, top : top + height, left : left + width] = image
+    return square

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -39,6 +40,26 @@ class RunFolder:
     def place(cls, results: Path, data: str, recipe: str, fingerprint: str, seed: int) -> RunFolder:
         """The folder of one run under ``results``; nothing is created."""
         return cls(results / _as_name(data) / _as_name(recipe) / fingerprint[:8] / f"seed_{seed}")
+
+    @classmethod
+    def find(cls, results: Path, data: str, content_hash: str, recipe: str, fingerprint: str, seed: int) -> RunFolder:
+        """The folder of one run; one that is there already, of the same pictures in a folder that has since moved, goes first."""
+        place = cls.place(results, data, recipe, fingerprint, seed)
+        if place.info.exists() or not data.startswith("folder:"):
+            return place
+        for file in sorted(results.glob(f"*/{_as_name(recipe)}/{fingerprint[:8]}/seed_{seed}/run.json")):
+            with suppress(GanzooError):  # A damaged one is told where it is asked for.
+                there = cls(file.parent).read_info()
+                same = (there.fingerprint, there.data.content_hash) == (fingerprint, content_hash)
+                if same and there.data.name.startswith("folder:"):
+                    return cls(file.parent)
+        return place
+
+    @classmethod
+    def count(cls, results: Path, data: str) -> tuple[Path, int]:
+        """Where the runs on data of this name lie, and how many they are."""
+        folder = results / _as_name(data)
+        return folder, sum(1 for _ in folder.glob("*/*/seed_*/run.json"))
 
     @property
     def config(self) -> Path:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ganzoo.data.base import Dataset, Split
 from ganzoo.data.face_regions import face_boxes
 from ganzoo.data.pixels import to_minus1_1, to_uint8
+from ganzoo.fonts import font_file_for
 from ganzoo.runs.folder import SAMPLE_CELL_PX as CELL_PX
 from ganzoo.runs.folder import SAMPLE_HEADER_PX as HEADER_PX
 from ganzoo.runs.writing import write_atomically
@@ -150,8 +151,9 @@ def with_header(picture: Image.Image, headings: Sequence[str]) -> Image.Image:
 def write_headings(picture: Image.Image, headings: Sequence[str]) -> None:
     """Writes column headings into the header line."""
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(12)
     for column, heading in enumerate(headings):
+        file = font_file_for(heading)
+        font = ImageFont.load_default(12) if file is None else ImageFont.truetype(file, 12)
         draw.text((CELL_PX * column + CELL_PX // 2, HEADER_PX // 2), heading, "black", font=font, anchor="mm")
 
 

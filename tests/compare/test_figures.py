@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from ganzoo.compare.collect import collect
 from ganzoo.compare.figures import accuracy_identity, confusion, draw, metrics, save, short
 from ganzoo.compare.tables import Table, build_table
+from ganzoo.fonts import Font, Fonts
 
 
 def _table(results: Path) -> Table:
@@ -123,3 +125,13 @@ def test_rows_on_the_front_are_marked_beside_their_points(tmp_path: Path, make_r
     axes = draw(accuracy_identity, _table(tmp_path)).axes[0]
     assert {"a ◆", "b"} <= {text.get_text() for text in axes.texts} and "Pareto front" in axes.get_title(loc="left")
     assert axes.get_ylabel() == "acc ↑  (expression; share)" and axes.get_xlabel() == "L1 cycle ↓  (identity)"
+
+
+def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path, make_run) -> None:
+    make_run(recipe="生气")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(draw(metrics, _table(tmp_path)), tmp_path / "figure")
+    fonts = Fonts(more=(Font("DejaVu Serif", "", frozenset("生")),))
+    figure = draw(metrics, _table(tmp_path), fonts)
+    assert any("DejaVu Serif" in text.get_fontfamily() for text in figure.findobj(Text))

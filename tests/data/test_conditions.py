@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from ganzoo.data.base import Dataset, Split
-from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits, Condition, other_of_batch, without_prototype
+from ganzoo.data.conditions import (
+    TARGET_SAMPLERS,
+    ActionUnits,
+    Condition,
+    other_of_batch,
+    shared_prototypes,
+    without_prototype,
+)
 from ganzoo.data.expressions import class_prototypes
 from ganzoo.errors import GanzooError
 
@@ -122,3 +129,9 @@ def test_prototypes_where_no_units_are_known() -> None:
 
 def test_classes_without_prototype_are_named() -> None:
     assert without_prototype(("happy", "smug", "sad", "coy")) == ["smug", "coy"]
+
+
+def test_prototypes_go_by_synonyms_in_any_case() -> None:
+    assert without_prototype(("Angry", "HAPPINESS", "Sadness", "surprised", "Contempt")) == ["Contempt"]
+    assert torch.equal(class_prototypes(("Anger", "Joy")), class_prototypes(("angry", "happy")))
+    assert shared_prototypes(("happy", "joy", "sad", "smug", "coy")) == ["happy", "joy"]

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import sys
+import tarfile
 import types
 import zipfile
 from collections.abc import Callable
@@ -66,6 +67,14 @@ def write_zip(path: Path, files: dict[str, bytes], above: str = "") -> Path:
         for name, content in files.items():
             archive.writestr(above + name, content)
     return path
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
 
 
 def csv_row(face: Face, usage: bool = True) -> str:
@@ -503,3 +512,132 @@ def test_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(GanzooError, match="Cannot download msambare/fer2013 from Kaggle: no network") as caught:
         load(tmp_path, download=True)
     assert "\n" not in str(caught.value)
+
+
+def zip_with_backslashes(root: Path) -> None:
+    write_zip(root / "fer.zip", {name.replace("/", "\\"): content for name, content in picture_files(faces()).items()})
+
+
+def tar_of_folders(root: Path) -> None:
+    write_tar(root / "fer.tgz", {f"fer2013/{name}": content for name, content in picture_files(faces()).items()})
+
+
+def tar_of_csv(root: Path) -> None:
+    write_tar(root / "fer2013.tar.gz", {"fer2013/README": b"x", "fer2013/fer2013.csv": fer2013_csv(faces()).encode()})
+
+
+def csv_without_suffix(root: Path) -> None:
+    (root / "fer2013").write_text(fer2013_csv(faces()))
+
+
+def csv_by_another_name(root: Path) -> None:
+    (root / "faces_of_2013.csv").write_text(icml_csv(faces()))
+
+
+def compressed_csv(root: Path) -> None:
+    (root / "icml_face_data.csv.gz").write_bytes(gzip.compress(icml_csv(faces()).encode()))
+
+
+def synonyms(root: Path) -> None:
+    names = {"angry": "Anger", "happy": "HAPPINESS", "sad": "sadness", "surprise": "surprised"}
+    for name, content in picture_files(faces()).items():
+        part, class_name, file_name = name.split("/")
+        write_folders(root, {f"{part}/{names[class_name]}/{file_name}": content})
+
+
+def three_levels_deeper(root: Path) -> None:
+    folders_at_root(root / "kaggle" / "input" / "fer2013")
+
+
+def class_folders_of_official_names(root: Path) -> None:
+    write_folders(root, {name.partition("/")[2]: content for name, content in picture_files(faces()).items()})
+
+
+def with_machine_made_folders(root: Path) -> None:
+    folders_at_root(root)
+    extra = {f"{part}/{name}/x.png": png(pixels(9)) for part in ("train", "test") for name in (".ipynb_checkpoints", "@eaDir")}
+    write_folders(root, extra | {"train/angry/@eaDir/x.png": png(pixels(9)), "__MACOSX/train/angry/._x.png": b""})
+
+
+OTHER_FORMS = {
+    zip_with_backslashes: "zipped folders",
+    tar_of_folders: "archived folders",
+    tar_of_csv: "archived csv",
+    csv_without_suffix: "csv",
+    csv_by_another_name: "csv",
+    compressed_csv: "csv",
+    synonyms: "folders",
+    three_levels_deeper: "folders",
+    class_folders_of_official_names: "class folders",
+    with_machine_made_folders: "folders",
+}
+
+
+@pytest.mark.parametrize("write", OTHER_FORMS, ids=lambda write: write.__name__)
+def test_forms_that_people_have_give_the_same_dataset(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    (tmp_path / "plain").mkdir()
+    plain_csv(tmp_path / "plain")
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other")
+    dataset = load(tmp_path / "other")
+    assert dataset.facts["form"] == OTHER_FORMS[write] and dataset.skipped == ()
+    assert dataset.content_hash == load(tmp_path / "plain").content_hash
+
+
+def test_names_that_are_read_as_others_are_told(tmp_path: Path) -> None:
+    synonyms(tmp_path)
+    assert "'anger' as 'angry', 'happiness' as 'happy'" in load(tmp_path).in_words()["note"]
+
+
+def test_class_folders_alone_are_split_by_pixels(tmp_path: Path) -> None:
+    files = picture_files(faces(parts=("train",), each=30), prefix=False)
+    dataset = load(write_folders(tmp_path, {name.removeprefix("train/"): content for name, content in files.items()}))
+    assert dataset.facts["parts_told_by"] == "no folders: split by pixel hash"
+    assert "Split: parts unknown" in dataset.in_words()["note"]
+
+
+def test_the_competition_s_train_csv_is_split_and_its_test_csv_named(tmp_path: Path) -> None:
+    rows = ["emotion,pixels", *(csv_row(face, usage=False) for face in faces(parts=("train",), each=30))]
+    (tmp_path / "train.csv").write_text("\n".join(rows))
+    (tmp_path / "test.csv").write_text("\n".join(["pixels", *(row.split(",")[1] for row in rows[1:9])]))
+    dataset = load(tmp_path)
+    assert sum(len(split) for split in dataset.splits.values()) == 120
+    note = dataset.in_words()["note"]
+    assert "not used: 'test.csv'" in note and "Split: parts unknown: split 8 : 1 : 1 by pixel hash" in note
+
+
+def test_labelled_files_called_after_parts_are_these_parts(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        rows = [csv_row(face, usage=False) for face in faces(parts=(part,), each=12)]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["emotion,pixels", *rows]))
+    dataset = load(tmp_path)
+    assert len(dataset.train) == 48 and len(dataset.val) + len(dataset.test) == 48
+    assert dataset.facts["parts_told_by"] == "names of the files"
+
+
+def test_what_lies_there_instead_is_named(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"train/froh/1.png": png(pixels(1)), "train/traurig/2.png": png(pixels(2))})
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    write_zip(tmp_path / "some.zip", {"models/a.bin": b"", "models/b.bin": b""})
+    with pytest.raises(GanzooError, match="'froh', 'traurig' have names that are no expression's") as caught:
+        load(tmp_path)
+    said = str(caught.value)
+    assert "holds 'labels.csv', 'some.zip', 'train/'" in said and "labels.csv begins with the columns 'file, label'" in said
+    assert "some.zip holds 'models' (2 .bin)" in said and len(said) < 1200 and "\n" not in said
+
+
+def test_a_line_without_end_and_endless_bad_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fer2013.csv").write_text(fer2013_csv(faces()) + "3" * (1 << 21))
+    with pytest.raises(GanzooError, match="row 37 has over 1,048,576 characters"):
+        load(tmp_path, skip_bad=True)
+    monkeypatch.setattr("ganzoo.data.fer_table._MOST_BAD_ROWS", 10)
+    (tmp_path / "fer2013.csv").write_text(fer2013_csv(faces()) + "x\n" * 20)
+    with pytest.raises(GanzooError, match="Over 10 rows are none of FER2013: fer2013.csv row 37 has the unknown label 'x'"):
+        load(tmp_path, skip_bad=True)
+
+
+def test_what_must_be_unpacked_is_told(tmp_path: Path) -> None:
+    write_zip(tmp_path / "outer.zip", {"fer2013.tar.gz": b"x"})
+    (tmp_path / "fer.rar").touch()
+    with pytest.raises(GanzooError, match=r"outer.zip holds 'fer2013.tar.gz' .*; unpack that. 'fer.rar' must be unpacked first"):
+        load(tmp_path)

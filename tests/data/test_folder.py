@@ -178,3 +178,151 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
 def test_absurd_sizes_are_refused(tmp_path: Path, size_px: int) -> None:
     with pytest.raises(GanzooError, match=f"Images can be 8 to 512 pixels a side, not {size_px}"):
         load(tree(tmp_path), image_size_px=size_px)
+
+
+def test_folders_that_machines_make_are_no_classes(tmp_path: Path) -> None:
+    before = load(tree(tmp_path)).content_hash
+    for number, name in enumerate((".ipynb_checkpoints", "@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN")):
+        save(tmp_path / "train" / name / "x.png", pixels(7000 + number))
+        save(tmp_path / name / "y.png", pixels(8000 + number))
+    (tmp_path / "train" / "calm" / "Thumbs.db").touch()
+    dataset = load(tmp_path)
+    assert dataset.class_names == ("calm", "wild") and dataset.content_hash == before
+    assert dataset.left_out == {"hidden or machine-made files": 6}
+
+
+def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
+    tree(tmp_path)
+    (tmp_path / "train" / "calm" / "a.heic").touch()
+    (tmp_path / "train" / "calm" / "notes.txt").touch()
+    save(tmp_path / "train" / "flat.png", pixels(1))
+    save(tmp_path / "test" / "wild" / "person" / "deep.png", pixels(2))
+    dataset = load(tmp_path)
+    assert dataset.left_out == {
+        "pictures in no class folder": 1,
+        "pictures below class folders": 1,
+        "files that are no pictures ganzoo reads (1 .heic, 1 .txt)": 2,
+    }
+    assert dataset.facts["num_other_files_ignored"] == 4
+    assert "pictures in no class folder: 1" in dataset.in_words()["left out"]
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".TIF", ".tiff", ".webp", ".JPEG", ".PNG"])
+def test_pictures_of_other_suffixes_are_read(tmp_path: Path, suffix: str) -> None:
+    tree(tmp_path)
+    Image.fromarray(pixels(5)).save(tmp_path / "train" / "calm" / f"other{suffix}")
+    dataset = load(tmp_path)
+    assert len(dataset.train) == 5 and dataset.left_out == {} and dataset.changed == {}
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "PublicTest"), ("train", "PrivateTest")])
+def test_parts_go_by_other_names_too(tmp_path: Path, names: tuple[str, ...]) -> None:
+    dataset = load(tree(tmp_path, names, each=8))
+    assert len(dataset.train) == 16 and len(dataset.val) + len(dataset.test) == 16
+
+
+def test_class_folders_alone_are_split_by_pixels_and_it_is_said(tmp_path: Path) -> None:
+    for class_number, class_name in enumerate(("calm", "wild")):
+        for number in range(40):
+            save(tmp_path / class_name / f"{number:03d}.png", pixels(100 * class_number + number))
+    dataset = load(tmp_path)
+    assert sum(len(split) for split in dataset.splits.values()) == 80 and len(dataset.train) > 50
+    assert dataset.facts["split_rule"].startswith("parts unknown: split 8 : 1 : 1 by pixel hash")
+    assert dataset.in_words()["note"].startswith("Split: parts unknown")
+    shutil.copytree(tmp_path, tmp_path.parent / "copied" / "elsewhere")
+    assert load(tmp_path.parent / "copied").content_hash == dataset.content_hash
+
+
+@pytest.mark.parametrize("below", ["data", "archive/faces", "a/b/c"])
+def test_a_tree_some_levels_deeper_is_found_and_named(tmp_path: Path, below: str) -> None:
+    expected = load(tree(tmp_path / "plain")).content_hash
+    dataset = load(tree(tmp_path / "nested" / below).parents[len(Path(below).parts) - 1])
+    assert dataset.content_hash == expected and dataset.remarks == (f"Read from its subfolder {below}.",)
+
+
+def test_of_several_trees_one_must_be_named(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        tree(tmp_path / name)
+    with pytest.raises(GanzooError, match="several folders of pictures lie there: 'one', 'two'. Name one of them"):
+        load(tmp_path)
+
+
+def test_spellings_that_differ_between_parts_are_one_class(tmp_path: Path) -> None:
+    tree(tmp_path)
+    for part, names in {"train": ("happy", "Sad"), "val": ("Happiness", "sad"), "test": ("HAPPY", "sadness")}.items():
+        for old, new in zip(("calm", "wild"), names, strict=True):
+            (tmp_path / part / old).rename(tmp_path / part / new)
+    dataset = load(tmp_path)
+    assert dataset.class_names == ("Sad", "happy")
+    assert "'Happiness' as 'happy'" in dataset.remarks[0] and "'sadness' as 'Sad'" in dataset.remarks[0]
+
+
+def test_two_spellings_in_one_part_stay_two_classes(tmp_path: Path) -> None:
+    tree(tmp_path)
+    for part in ("train", "val", "test"):
+        for old, new in (("calm", "happy"), ("wild", "joy")):
+            (tmp_path / part / old).rename(tmp_path / part / new)
+    assert load(tmp_path).class_names == ("happy", "joy")
+
+
+def oblong(root: Path, width: int = 20, height: int = 24) -> Path:
+    for part_number, part in enumerate(("train", "val", "test")):
+        for class_number, name in enumerate(("calm", "wild")):
+            picture = np.random.default_rng(10 * part_number + class_number).integers(0, 256, (height, width), dtype=np.uint8)
+            save(root / part / name / "0.png", picture)
+    return root
+
+
+def test_pictures_that_are_not_square_are_cut_to_their_middle(tmp_path: Path) -> None:
+    dataset = load(oblong(tmp_path))
+    original = np.asarray(Image.open(tmp_path / "train" / "calm" / "0.png"))
+    assert np.array_equal(dataset.train.images[0, 0].numpy(), original[2:22])
+    assert dataset.fit == "crop" and dataset.changed == {"cut to the square in their middle (--fit crop; most were 20x24)": 6}
+
+
+def test_or_padded_or_squeezed_on_request(tmp_path: Path) -> None:
+    oblong(tmp_path)
+    original = np.asarray(Image.open(tmp_path / "train" / "calm" / "0.png"))
+    padded = load(tmp_path, fit="pad").train.images[0, 0].numpy()
+    assert padded.shape == (24, 24) and np.array_equal(padded[:, 2:22], original) and (padded[:, :2] == 128).all()
+    with pytest.raises(GanzooError, match="--fit stretch needs a side to resize them to: --image-size"):
+        load(tmp_path, fit="stretch")
+    kinds = {fit: load(tmp_path, fit=fit, image_size_px=16) for fit in ("crop", "pad", "stretch")}
+    assert len({dataset.content_hash for dataset in kinds.values()}) == 3
+    assert {fit: dataset.fit for fit, dataset in kinds.items()} == {fit: fit for fit in kinds}
+    with pytest.raises(GanzooError, match="--fit is crop, pad or stretch, not 'zoom'"):
+        load(tmp_path, fit="zoom")
+
+
+def test_square_pictures_are_the_same_by_every_fit(tmp_path: Path) -> None:
+    tree(tmp_path)
+    for size_px in (None, 8):
+        loaded = [load(tmp_path, fit=fit, image_size_px=size_px) for fit in ("crop", "pad", "stretch")]
+        assert len({dataset.content_hash for dataset in loaded}) == 1 and [dataset.fit for dataset in loaded] == [None] * 3
+
+
+def test_transparent_pictures_are_counted(tmp_path: Path) -> None:
+    tree(tmp_path)
+    red = np.zeros((16, 16, 4), np.uint8)
+    red[..., 0] = 255
+    save(tmp_path / "train" / "calm" / "clear.png", red)
+    for _ in range(2):  # the second time from the cache
+        dataset = load(tmp_path)
+        assert dataset.image_channels == 1 and dataset.changed == {"laid over mid grey where transparent": 1}
+
+
+def test_what_was_found_instead_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for number in range(3):
+        (tmp_path / "mine" / f"{number}.heic").touch()
+    with pytest.raises(GanzooError, match=r"mine holds '0.heic', '1.heic', '2.heic'; its files: 3 .heic"):
+        load(tmp_path / "mine")
+    with pytest.raises(GanzooError, match=r"yours does not exist. .* holds 'mine/'"):
+        load(tmp_path / "yours")
+
+
+def test_a_folder_that_has_moved_is_found_below_the_data_root(tmp_path: Path) -> None:
+    expected = load(tree(tmp_path / "old" / "faces")).content_hash
+    (tmp_path / "old").rename(tmp_path / "new")
+    for root in (tmp_path / "new", tmp_path / "new" / "faces"):
+        assert load_dataset(f"folder:{tmp_path}/old/faces", root=root).content_hash == expected

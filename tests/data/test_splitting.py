@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from ganzoo.data.base import Split
-from ganzoo.data.splitting import HELD_OUT_RULE, UNKNOWN_RULE, complete_parts, pixel_digests, require_every_class
+from ganzoo.data.splitting import (
+    HELD_OUT_RULE,
+    UNKNOWN_RULE,
+    complete_parts,
+    pixel_digest,
+    pixel_digests,
+    require_every_class,
+)
 from ganzoo.errors import GanzooError
 
 DIGESTS = pixel_digests(torch.arange(2000).to(torch.int32)[:, None])
@@ -42,3 +49,22 @@ def test_missing_classes_are_all_named() -> None:
     require_every_class("data", ["a", "b"], {"train": split(0, 1), "val": split(1, 0), "test": split(0, 1)})
     with pytest.raises(GanzooError, match="data: no images of 'b' in val, 'a' in test"):
         require_every_class("data", ["a", "b"], {"train": split(0, 1), "val": split(0), "test": split(1)})
+
+
+def test_small_classes_are_divided_by_rank_so_that_no_part_lacks_them() -> None:
+    digests = [pixel_digest(bytes([number, 9])) for number in range(40)]
+    labels = ["many"] * 34 + ["few"] * 6
+    parts, rule = complete_parts(["unknown"] * 40, digests, labels)
+    assert rule is not None and rule.startswith("parts unknown")
+    for label in ("many", "few"):
+        assert {part for part, own in zip(parts, labels, strict=True) if own == label} == {"train", "val", "test"}
+    # What has images in every part stays as the plain rule has it.
+    plain, _ = complete_parts(["unknown"] * 40, digests)
+    whole = [label for label in ("many", "few") if {p for p, o in zip(plain, labels, strict=True) if o == label} == set(parts)]
+    assert all(now == then for now, then, own in zip(parts, plain, labels, strict=True) if own in whole)
+
+
+def test_the_source_s_own_parts_are_never_touched_by_that() -> None:
+    digests = [pixel_digest(bytes([number])) for number in range(8)]
+    parts, _ = complete_parts(["train"] * 4 + ["test"] * 4, digests, ["a"] * 8)
+    assert parts[:4] == ["train"] * 4 and set(parts[4:]) == {"val", "test"}
