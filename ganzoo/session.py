@@ -243,7 +243,8 @@ class RunSession:
     def _run(self, before: RunInfo | None) -> RunResult:
         remove_leftovers(self.folder.path)
         if before is not None and before.status == "finished" and not self._is_longer() and self._is_whole(before):
-            self.reporter.say(f"{self.folder.path} is finished already.")
+            moved = f" (on the same pictures, as {before.data.name})" if before.data.name != self.dataset.name else ""
+            self.reporter.say(f"{self.folder.path} is finished already{moved}.")
             if not self.folder.is_scored():
                 self._score(RunJournal(self.folder, before))
             return self._result()

@@ -115,7 +115,7 @@ def test_a_finished_run_whose_data_moved_is_kept_and_found_again(place: Path) ->
         with pytest.raises(GanzooError, match=r"does not exist.*keeps 1 run on these data: 'ganzoo compare' shows them"):
             run(old, place / "results")
         again, said = run(new, place / "results")
-        assert again.folder == folder.path and "is finished already" in said
+        assert again.folder == folder.path and f"is finished already (on the same pictures, as folder:{old})." in said
         by_root, said = run(old, place / "results", data_root=new.parent)
         assert by_root.folder == folder.path and "is finished already" in said
         assert folder.metrics.read_bytes() == scores and the_run(place).path == folder.path
