@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from ganzoo.compatibility import check_compatible
+from ganzoo.compatibility import check_compatible, check_terms
 from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check_scoring, check_seed
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
 from ganzoo.evaluation.scoring import Scorer, check_selection
-from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
+from ganzoo.overrides import Preset, load_preset, overwritten_by_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
 from ganzoo.reproduction import named_data_root
@@ -84,8 +84,13 @@ def run(
     reporter = reporter or Reporter(quiet=True)
     for plugin in plugins:
         load_plugin_file(plugin)
-    scale = load_preset(preset) if preset else None
+    scale = None if preset is None else load_preset(preset)
     resolved = _resolve(recipe, changes, scale, epochs)
+    check_terms(resolved)
+    if scale is not None and isinstance(recipe, str):
+        note = overwritten_by_preset(recipe, str(preset), _resolve(recipe, changes, None, epochs), resolved)
+        if note is not None:
+            reporter.say(note)
     device = choose_device(options.device)
     chosen_precision = choose_precision(precision, device)
     check_seed(seed)
@@ -112,7 +117,7 @@ def run_config(
     select: str | None = None,
 ) -> RunConfig:
     """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
-    scale = load_preset(preset) if preset else None
+    scale = None if preset is None else load_preset(preset)
     return RunConfig(
         recipe=recipe,
         data=data,

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.errors import GanzooError
+from ganzoo.reading import read_bytes, yaml_text
 from ganzoo.runs.schema import MetricsFile, RunInfo
 
 Model = TypeVar("Model", bound=BaseModel)
 SAMPLE_CELL_PX, SAMPLE_HEADER_PX = 96, 22
 """Layout of ``samples/images_<seen>.png``: a header line, then square cells; a row per face: source, every target, cycle."""
 EDIT_LOCALITY = "edit_locality.csv"
+MOST_JSON_BYTES = 64 * 1024 * 1024
 _TEMPORARY = re.compile(r"\.[^.]+\.\d+(\.\w+)?")
 
 
@@ -126,9 +127,7 @@ def read_json(path: Path, model: type[Model]) -> Model:
         GanzooError: Missing, truncated or not of this format.
     """
     try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
+        return model.model_validate_json(read_bytes(path, MOST_JSON_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -147,7 +146,7 @@ def write_json(path: Path, record: BaseModel) -> None:
 
 def write_yaml(path: Path, record: BaseModel) -> None:
     """Writes a record as YAML, atomically, its fields in order."""
-    write_atomically(path, lambda file: file.write_text(yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)))
+    write_atomically(path, lambda file: file.write_text(yaml_text(record.model_dump(mode="json")), encoding="utf-8"))
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
