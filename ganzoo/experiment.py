@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import signature
@@ -15,7 +16,7 @@ from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check
 from ganzoo.data.base import load_dataset
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
-from ganzoo.evaluation.scoring import Scorer, check_selection
+from ganzoo.evaluation.scoring import Scorer, check_selection, check_weight_files
 from ganzoo.overrides import Preset, load_preset, overwritten_by_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
@@ -96,13 +97,23 @@ def run(
     check_seed(seed)
     check_scoring(split, score_precision)
     check_selection(select, split, score_precision)
-    if options.max_minutes is not None and not options.max_minutes > 0:
-        raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
+    check_minutes(options.max_minutes)
+    check_weight_files(options.inception_weights, options.dinov2_weights)
     dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px)
     check_compatible(resolved, image_facts(dataset), dataset.class_names)
     config = run_config(resolved, data, seed, chosen_precision, preset, image_size_px, split, score_precision, select)
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
+
+
+def check_minutes(minutes: float | None) -> None:
+    """Says in words where a time limit is none.
+
+    Raises:
+        GanzooError: It is not positive, or not finite.
+    """
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise GanzooError(f"--max-minutes must be positive and finite, not {minutes:g}.")
 
 
 def run_config(

@@ -28,7 +28,7 @@ from ganzoo.devices import (
     reason_against_compiling,
     reset_peak_memory,
 )
-from ganzoo.errors import DivergedError, GanzooError, InUseError
+from ganzoo.errors import DivergedError, GanzooError, InUseError, is_interrupt
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.faults import reason_in_words
 from ganzoo.header import print_advice, print_header, seconds_per_step
@@ -319,7 +319,9 @@ class RunSession:
         translator.restart_noise()
         try:
             seconds = self.scorer.score(translator, self.folder)
-        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
+        except BaseException as error:  # also what a part of somebody else's raises to end the program
+            if is_interrupt(error):
+                raise
             status = "diverged" if isinstance(error, DivergedError) else info.status
             write_json(self.folder.info, info.model_copy(update={"status": status, "message": reason_in_words(error)}))
             raise

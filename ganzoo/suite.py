@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ganzoo.config import LARGEST_SEED, Epochs, Images, Recipe, validated
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, shortened
 from ganzoo.overrides import load_preset, refuse_two_lengths, resolve_recipe, with_epochs, with_images
 from ganzoo.reading import read_yaml
 
@@ -142,7 +142,7 @@ def experiments(suite: Suite, folder: Path) -> Iterator[Experiment]:
         own_length = entry.epochs is not None or entry.images is not None
         length = entry if own_length else suite
         yield Experiment(
-            place=f"recipes.{number} ({entry.recipe})",
+            place=f"recipes.{number} ({shortened(entry.recipe)})",
             recipe=_beside(entry.recipe, folder),
             data=entry.data or suite.data or ("synth4",),
             seeds=entry.seeds or suite.seeds or (0,),

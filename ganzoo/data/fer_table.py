@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -32,6 +34,11 @@ _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 _COLUMNS = ("emotion", "pixels", "usage")
 _CLASS_OF_EMOTION = {str(number): class_name for number, class_name in enumerate(CSV_CLASSES)}
 _QUOTED_CHARACTERS = 60
+_LARGEST_TABLE_BYTES = 2 * 10**9
+_LONGEST_LINE = 1 << 16
+"""Characters; a row of FER2013 has at most 9,300."""
+_MOST_BAD_ROWS = 1000
+"""From as many bad rows on, if they are most of what was read, the file is told to be something else."""
 _HEAD_BYTES = 256
 _KINDS = {
     b"\x1f\x8b": "compressed (gzip)",
@@ -58,12 +65,19 @@ class _Table:
         return True
 
     def fingerprint(self, class_names: Sequence[str]) -> str:
+        size = self.file.stat().st_size
+        if size > _LARGEST_TABLE_BYTES:
+            raise GanzooError(f"{self.file.name} has {size / 1e9:.1f} GB; FER2013 has 0.3. Get it again.")
+        self._rows(class_names, most=_MOST_BAD_ROWS)  # What is something else is told before all of it is read.
         return files_digest([(self.file.name, self.file)])
 
     def read(self, class_names: Sequence[str]) -> Faces:
+        return self._rows(class_names)
+
+    def _rows(self, class_names: Sequence[str], most: int | None = None) -> Faces:
         try:
             with closing(self._open()) as text:
-                return _read_rows(text, self._csv_name, class_names)
+                return _read_rows(text, self._csv_name, class_names, most)
         except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise GanzooError(f"{self.file.name} cannot be read to its end ({error}); get it again.") from error
 
@@ -110,16 +124,26 @@ def find_zipped_csv(place: Path) -> FerSource | None:
     return None
 
 
-def _read_rows(text: TextIO, file_name: str, class_names: Sequence[str]) -> Faces:
+def _read_rows(text: TextIO, file_name: str, class_names: Sequence[str], most: int | None = None) -> Faces:
+    """The rows of a table, or the first ``most`` of them."""
     columns = _read_header(text, file_name)
     images, labels, parts, names, bad = [], [], [], [], []
     number = 0
-    for number, line in enumerate(text, start=1):
+    lines = iter(partial(text.readline, _LONGEST_LINE), "")
+    for number, line in enumerate(islice(lines, most), start=1):
         name = f"{file_name} row {number}"
+        if len(line) == _LONGEST_LINE:
+            raise GanzooError(
+                f"{name} has more than {_LONGEST_LINE:,} characters, which no row of FER2013 has; get the file again."
+            )
         try:
             label, pixels, part = _parse_row(line, columns)
         except BadItemError as error:
             bad.append(f"{name} {error}")
+            if len(bad) >= _MOST_BAD_ROWS and 2 * len(bad) > number:
+                raise GanzooError(
+                    f"{len(bad):,} of the first {number:,} rows are bad: {bad[0]}. Get {file_name} again."
+                ) from error
             continue
         if label in class_names:
             images.append(pixels)
@@ -133,7 +157,7 @@ def _read_rows(text: TextIO, file_name: str, class_names: Sequence[str]) -> Face
 
 def _read_header(text: TextIO, file_name: str) -> dict[str, int]:
     """Where the columns stand that FER2013 consists of; Usage may be absent, but not go by another name."""
-    line = text.readline()
+    line = text.readline(_LONGEST_LINE)
     try:
         titles = [title.strip().lower() for title in _fields(line)]
     except BadItemError:

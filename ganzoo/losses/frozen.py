@@ -7,17 +7,15 @@ faces alone, without their labels.
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, one_line
+from ganzoo.tensor_files import read_tensors
 
 LAYERS = (3, 8, 13, 20, 27)
 """Places of the activations after conv1_2, 2_2, 3_2, 4_2 and 5_2 among VGG-16's layers."""
@@ -68,7 +66,7 @@ class Vgg16:
         try:
             whole.load_state_dict(tensors, assign=True)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:120]
+            reason = one_line(str(error), 160)
             raise GanzooError(f"{weights} does not hold the convolutions of VGG-16 in torchvision's layout: {reason}") from error
         self._layers = whole[: LAYERS[-1] + 1].eval().requires_grad_(False)
         self._layers.register_buffer("mean", torch.tensor(_MEAN)[:, None, None])
@@ -89,13 +87,6 @@ class Vgg16:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """The convolutions of a file, by their names within ``features``."""
-    if not path.is_file():
-        raise GanzooError(
-            f"The VGG-16 weights {path} do not exist; name a local file in torchvision's layout, or leave weights out "
-            "for a network made from the training faces."
-        )
-    try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-        return {name.removeprefix("features."): value.float() for name, value in tensors.items() if name.startswith("features.")}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, AttributeError, LookupError, ValueError) as error:
-        raise GanzooError(f"{path} is not a file of named tensors: {' '.join(str(error).split())[:120]}") from error
+    way_out = "Name a local file in torchvision's layout, or leave weights out for a network made from the training faces."
+    tensors = read_tensors(path, "VGG-16 weights", way_out)
+    return {name.removeprefix("features."): value.float() for name, value in tensors.items() if name.startswith("features.")}
