@@ -216,8 +216,7 @@ def _changed(record: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
             raise GanzooError(f"--set {shortened(key)}: {error}") from error
         shown, composite = shortened(key), False
         for holder, last in _places(record, key.split("."), shown):
-            if isinstance(value, dict | list) or isinstance(holder, dict) and isinstance(holder.get(last), dict | list):
-                composite = True
+            composite |= isinstance(value, dict | list) or isinstance(_held(holder, last), dict | list)
             _put(holder, last, value, shown)
         if composite:  # Short forms become long ones, and what is no recipe any more is told now: other keys may point into it.
             record = parse_recipe(record, "--set").model_dump(mode="json")
@@ -260,6 +259,14 @@ def _walk(holder: Any, parts: list[str], key: str) -> list[tuple[Any, str]]:
         except (KeyError, ValueError, IndexError, TypeError):
             raise GanzooError(f"--set {key}: there is no '{shortened(part)}'.{did_you_mean(part, _keys(holder))}") from None
     return [(holder, parts[-1])]
+
+
+def _held(holder: Any, last: str) -> Any:
+    """What stands at a place; None for nothing."""
+    try:
+        return holder[_index(last)] if isinstance(holder, list) else holder.get(last)
+    except (ValueError, IndexError, AttributeError):
+        return None
 
 
 def _index(part: str) -> int:

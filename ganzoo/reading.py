@@ -22,7 +22,7 @@ MOST_YAML_BYTES = 128 * 1024
 """Size of the largest YAML file that is read; a recipe has 3 kB."""
 MOST_YAML_NODES = 20_000
 """Keys and values of a YAML document once its aliases are written out."""
-_MOST_DIGITS = 100
+_MOST_DIGITS, _MOST_LEVELS = 100, 50
 _YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 """What PyYAML raises: besides its own errors, those of its constructors (``!!int x``)."""
 
@@ -109,6 +109,7 @@ def _parsed(text: str) -> Any:
 def _check_size(root: yaml.Node) -> None:
     """Refuses a document that holds itself, or whose aliases, written out, are too much; looks at every node once."""
     sizes: dict[int, int] = {}
+    depths: dict[int, int] = {}
     around: set[int] = set()
     waiting = [(root, False)]
     while waiting:
@@ -116,6 +117,9 @@ def _check_size(root: yaml.Node) -> None:
         if is_left:
             around.discard(id(node))
             sizes[id(node)] = 1 + sum(sizes[id(child)] for child in _children(node))
+            depths[id(node)] = 1 + max((depths[id(child)] for child in _children(node)), default=0)
+            if depths[id(node)] > _MOST_LEVELS:
+                raise _error("it is nested too deeply", node)
             if sizes[id(node)] > MOST_YAML_NODES:
                 raise _error("it holds too many values", node)
         elif id(node) in around:

@@ -32,9 +32,9 @@ def read_tensors(path: Path, what: str, way_out: str = "") -> dict[str, Tensor]:
     try:
         if _is_safetensors(path):
             return dict(load_file(path))
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # opened, for by name torch goes by the suffix
             warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes its readers raise all kinds
         reason = one_line(in_one_line(error), _REASON_CHARACTERS)
         raise GanzooError(f"{path} is not a file of tensors ({reason}).{hint}") from error

@@ -103,13 +103,13 @@ def test_list_of_recipes_says_what_they_are(capsys: pytest.CaptureFixture[str]) 
 def test_list_of_recipes_survives_a_broken_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Recipe:
         if name == "attgan":
-            raise GanzooError("attgan.yaml: generator: it is needed, and is missing")
+            raise GanzooError("attgan.yaml: generator: field required")
         return load_recipe(name)
 
     monkeypatch.setattr("ganzoo.config.load_recipe", broken)
     assert invoke("list", "recipes") == 0
     shown = capsys.readouterr().out
-    assert "broken: attgan.yaml: generator: it is needed, and is missing" in shown and "usgan-asc" in shown
+    assert "broken: attgan.yaml: generator: field required" in shown and "usgan-asc" in shown
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ _COLUMNS = ("emotion", "pixels", "usage")
 _CLASS_OF_EMOTION = {str(number): class_name for number, class_name in enumerate(CSV_CLASSES)}
 _QUOTED_CHARACTERS = 60
 _LARGEST_TABLE_BYTES = 2 * 10**9
-_LONGEST_LINE = 1 << 16
+_LONGEST_LINE = 1 << 20
 """Characters; a row of FER2013 has at most 9,300."""
 _MOST_BAD_ROWS = 1000
 """From as many bad rows on, if they are most of what was read, the file is told to be something else."""

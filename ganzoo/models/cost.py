@@ -16,7 +16,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.models.base import condition_width, output_problems
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
 
-MOST_PARAMETERS, MOST_LAYERS = 10**9, 1_000
+MOST_PARAMETERS, MOST_LAYERS = 4 * 10**9, 1_000
 """Of a network that is built; in training a parameter takes 16 bytes."""
 _TRIAL_IMAGES = 2  # so that a batch that is taken for one image is noticed
 
