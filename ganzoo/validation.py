@@ -77,8 +77,8 @@ def _message(problem: Mapping[str, Any]) -> str:
         return str(limits["error"])
     if wanted := next((words for fits, words in _WANTED if fits(kind)), None):
         return f"{wanted}, not {given}"
-    if words := _OTHERS.get(kind):
-        return words
+    if kind in _OTHERS:
+        return _OTHERS[kind]
     message = str(problem["msg"])
     return f"{message[:1].lower()}{shortened(message[1:])}"
 
