@@ -312,7 +312,7 @@ def test_changes_apply_in_order_and_on_top_of_a_preset() -> None:
         ("batch_size=2024-13-45", "batch_size: a whole number is needed, not '2024-13-45'"),
         ("batch_size=!!int x", "'!!int x' is not a YAML value"),
         ("optimizer.betas=[0.5, 1]", "optimizer.betas.1: must be below 1, not 1"),
-        ("optimizer.lr=.inf", "optimizer.lr: must be at most 1e+30, not inf"),
+        ("optimizer.lr=.inf", "optimizer.lr: must be at most 1e.30, not inf"),
         ("terms.cycle.weight=.nan", r"stages\.0\.phases\.1\.terms\.cycle\.weight: must be at (most|least) .*, not nan"),
         ("terms.gradient_penalty.center=.nan", r"terms\.gradient_penalty\.center: numbers must be finite"),
     ],
