@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -91,16 +90,16 @@ class Logger(StrEnum):
 class _Commands(TyperGroup):
     """Refuses empty values, and tells short what is wrong with the others."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.parent:
             _refuse_empty(args)
         return list(super().parse_args(ctx, args))
 
-    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+    def make_context(self, *arguments: Any, **more: Any) -> Any:  # type: ignore[override]
         with _told_short():
             return super().make_context(*arguments, **more)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         with _told_short():
             return super().invoke(ctx)
 
@@ -121,10 +120,11 @@ def _told_short() -> Iterator[None]:
     """Shortens what the parser says of somebody's words; what a part from elsewhere raises to end the program is its fault."""
     try:
         yield
-    except click.UsageError as error:
-        error.message = one_line(re.sub(r"'[^']{80,}'", lambda found: f"'{shortened(found[0][1:-1])}'", error.message))
+    except typer.BadParameter as error:
+        told: Any = error
+        told.message = one_line(re.sub(r"'[^']{80,}'", lambda found: f"'{shortened(found[0][1:-1])}'", error.message))
         raise
-    except (click.exceptions.Exit, click.Abort, Exception, SystemExit):
+    except (Exception, SystemExit):
         raise
     except BaseException as error:
         if is_interrupt(error):

@@ -113,8 +113,8 @@ def _bounded() -> Iterator[None]:
             raise GanzooError(f"it has more than {MOST_LAYERS:,} layers")
 
     hooks = (
-        register_module_parameter_registration_hook(count_numbers),  # type: ignore[no-untyped-call]
-        register_module_module_registration_hook(count_layers),  # type: ignore[no-untyped-call]
+        register_module_parameter_registration_hook(count_numbers),
+        register_module_module_registration_hook(count_layers),
     )
     try:
         yield
