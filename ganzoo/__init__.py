@@ -13,7 +13,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ganzoo.surroundings import amend_environment
+
 __version__ = "0.1.0"
+
+amend_environment()  # before any library that looks into it is imported
 
 if TYPE_CHECKING:
     from ganzoo.catalogue import list_datasets, list_discriminators, list_generators, list_losses, list_metrics, list_recipes

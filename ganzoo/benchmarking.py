@@ -18,7 +18,7 @@ from rich.text import Text
 from ganzoo import experiment
 from ganzoo.compare.comparison import compare_runs
 from ganzoo.devices import choose_device, describe_device
-from ganzoo.errors import GanzooError, InUseError
+from ganzoo.errors import GanzooError, InUseError, is_interrupt
 from ganzoo.evaluation.dinov2 import DinoV2
 from ganzoo.evaluation.inception import find_weights
 from ganzoo.faults import reason_in_words
@@ -53,8 +53,7 @@ def run_suite(
         GanzooError: Bad input, found before anything runs.
     """
     path, began = Path(path), time.monotonic()
-    if options.max_minutes is not None and not options.max_minutes > 0:
-        raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
+    experiment.check_minutes(options.max_minutes)
     if options.inception_weights is not None:
         find_weights(options.inception_weights)
     if options.dinov2_weights is not None:
@@ -155,7 +154,9 @@ class SuiteSession:
             self._note(number, "elsewhere", None)
             self.reporter.say(f"[{number + 1}/{len(self.runs)}] is being trained by another process; left to it")
             return None
-        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
+        except BaseException as error:  # also what a part of somebody else's raises to end the program
+            if is_interrupt(error):
+                raise
             self._fail(number, error)
             return None
         finally:

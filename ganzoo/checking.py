@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ganzoo.compatibility import check_terms
 from ganzoo.config import Recipe
-from ganzoo.errors import in_one_line
+from ganzoo.errors import in_one_line, is_interrupt, one_line
 from ganzoo.overrides import resolve_recipe
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, load_plugin_file
 from ganzoo.testing import NETWORK_CHECKS, RECIPE_CHECKS
@@ -31,6 +32,7 @@ def print_checks(recipe: str, plugins: Sequence[Path] = (), changes: Sequence[st
     for plugin in plugins:
         load_plugin_file(plugin)
     settings = resolve_recipe(recipe, changes=changes)
+    check_terms(settings)
     GENERATORS.get(settings.generator.name)
     DISCRIMINATORS.get(settings.discriminator.name)
     console = console or Console(highlight=False)
@@ -58,7 +60,9 @@ def _reason(check: Callable[[], None]) -> str | None:
     try:
         check()
     except AssertionError as error:
-        return " ".join(str(error).split()) or type(error).__name__
-    except (Exception, SystemExit) as error:
+        return one_line(str(error)) or type(error).__name__
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         return in_one_line(error)
     return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +15,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, is_interrupt, one_line, shortened
 from ganzoo.interruption import exit_code, latest_signal, raised_as_interrupted
+from ganzoo.surroundings import draw_without_display, write_all_characters
 
 FAILED = 1
 BAD_INPUT = 2
@@ -99,13 +101,50 @@ class _Stopped(BaseException):
 
 
 class _Commands(TyperGroup):
+    """Refuses empty values, and tells short what is wrong with the others."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.parent:
+            _refuse_empty(args)
+        return list(super().parse_args(ctx, args))
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        with _told_short():
+            return super().make_context(*arguments, **more)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _told_short():
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:
+
+
+_EMPTY_OPTION = re.compile(r"(--[\w-]+)=\s*")
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """An empty value is a variable of the shell without a value; taken as it stands it would be the present folder."""
+    for before, word in zip(["", *words], words, strict=False):
+        if not word.strip() or _EMPTY_OPTION.fullmatch(word):
+            option = word.partition("=")[0] if word.strip() else before if before.startswith("-") else ""
+            raise GanzooError(f"{option or 'An argument'} is empty; give it a value, or leave it out.")
+
+
+@contextmanager
+def _told_short() -> Iterator[None]:
+    """Shortens what the parser says of somebody's words; what a part from elsewhere raises to end the program is its fault."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        told: Any = error
+        told.message = one_line(re.sub(r"'[^']{80,}'", lambda found: f"'{shortened(found[0][1:-1])}'", error.message))
+        raise
+    except (Exception, SystemExit, _Stopped):
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
             stopped = _Stopped(str(error))
             stopped.__notes__ = getattr(error, "__notes__", [])
             raise stopped from error
+        raise GanzooError(_in_words(error) or in_one_line(error)) from error
 
 
 app = typer.Typer(
@@ -123,10 +162,22 @@ app.add_typer(judge_app, name="judge")
 identity_app = typer.Typer(help="Makes the network that recognises people.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(identity_app, name="identity")
 
+
+def _finite(value: float | None) -> float | None:
+    """Of a number with bounds, "not a number" alone is within none and beyond none."""
+    if value is not None and value != value:
+        raise typer.BadParameter("nan is not a number.")
+    return value
+
+
+MOST_MINUTES = 10_000_000
+LARGEST_IMAGE_PX = 1024
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Where the data lies; else $GANZOO_DATA, then ./data.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable items (named and counted) instead of stopping.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch FER2013 through kagglehub (pip install 'ganzoo[download]').")]
-ImageSize = Annotated[int | None, typer.Option("--image-size", min=8, help="Resize (or render) images to this many pixels.")]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", min=8, max=LARGEST_IMAGE_PX, help="Resize (or render) images to this many pixels.")
+]
 FitOption = Annotated[
     Fit, typer.Option("--fit", help="How pictures that are not square are made so: their middle, on grey, or squeezed.")
 ]
@@ -189,7 +240,7 @@ def run(
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training part.")] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seed; repeatable. Default 0.")] = None,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, help="So many seeds from 0 on; those that are finished are kept.")
+        int | None, typer.Option("--seeds", min=1, max=10_000, help="So many seeds from 0 on; those that are finished are kept.")
     ] = None,
     changes: Annotated[
         list[str] | None,
@@ -424,9 +475,13 @@ def show(
     data: Annotated[str, typer.Option("--data", help="Only its number of classes, size and channels matter.")] = "fer4",
     preset: Annotated[str | None, typer.Option("--preset", help="quick or paper.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="key=value change of the recipe.")] = None,
-    image_size: Annotated[int, typer.Option("--image-size", min=8, help="Side of the images in pixels.")] = 48,
-    channels: Annotated[int, typer.Option("--channels", min=1, help="Channels of the images.")] = 1,
-    classes: Annotated[int | None, typer.Option("--classes", min=2, help="Number of classes; default by --data.")] = None,
+    image_size: Annotated[
+        int, typer.Option("--image-size", min=8, max=LARGEST_IMAGE_PX, help="Side of the images in pixels.")
+    ] = 48,
+    channels: Annotated[int, typer.Option("--channels", min=1, max=4, help="Channels of the images.")] = 1,
+    classes: Annotated[
+        int | None, typer.Option("--classes", min=2, max=1000, help="Number of classes; default by --data.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Shows a recipe as resolved, with parameters and multiply-accumulates per image."""
@@ -454,7 +509,7 @@ def profile_recipe(
     data: Annotated[str, typer.Option("--data", help="Only its number of classes, size and channels matter.")] = "synth4",
     preset: Annotated[str | None, typer.Option("--preset", help="quick or paper.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="key=value change of the recipe.")] = None,
-    windows: Annotated[int, typer.Option("--windows", min=1, help="Timed cycles of the recipe's phases.")] = 5,
+    windows: Annotated[int, typer.Option("--windows", min=1, max=10_000, help="Timed cycles of the recipe's phases.")] = 5,
     data_root: DataRoot = None,
     plugin: Plugins = None,
     device: DeviceOption = Device.auto,
@@ -501,12 +556,24 @@ def train(
         typer.Option("--out", help="Folder for the judges; default $GANZOO_CACHE (~/.cache/ganzoo), where runs find them."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", min=0.05, help="Time for the four networks together; 200 epochs end it sooner.")
+        float | None,
+        typer.Option(
+            "--minutes",
+            min=0.05,
+            max=MOST_MINUTES,
+            callback=_finite,
+            help="Time for the four networks together; 200 epochs end it sooner.",
+        ),
     ] = None,
     epochs: Annotated[
-        float | None, typer.Option("--epochs", min=0.1, help="Passes over the training part for each network, instead.")
+        float | None,
+        typer.Option(
+            "--epochs", min=0.1, max=100_000, callback=_finite, help="Passes over the training part for each network, instead."
+        ),
     ] = None,
-    scale: Annotated[float, typer.Option("--scale", min=0.1, help="Multiplies the networks' widths.")] = 1.0,
+    scale: Annotated[
+        float, typer.Option("--scale", min=0.1, max=16, callback=_finite, help="Multiplies the networks' widths.")
+    ] = 1.0,
     flip_averaging: Annotated[
         bool, typer.Option("--flip-averaging/--no-flip-averaging", help="Average answers over a face and its mirror image.")
     ] = True,
@@ -549,7 +616,7 @@ def train(
 @identity_app.command(name="train")
 def train_identity(
     out: Annotated[Path, typer.Option("--out", help="Folder for weights and card.")],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of 64 people each.")] = 1000,
+    steps: Annotated[int, typer.Option("--steps", min=1, max=10_000_000, help="Optimiser steps of 64 people each.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the weights.")] = 0,
     device: DeviceOption = Device.auto,
 ) -> None:
@@ -573,18 +640,20 @@ def version() -> None:
 
 def main() -> None:
     """Entry point."""
+    draw_without_display()
     carry_out(app)
 
 
 def carry_out(command: Callable[[], object]) -> None:
     """Bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
+    write_all_characters()
     try:
         with raised_as_interrupted():
             command()
-    except (KeyboardInterrupt, _Stopped) as error:
-        _say(f"interrupted by {latest_signal()}. {_way_on(error)}")
-        sys.exit(exit_code())
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, _Stopped) or is_interrupt(error):
+            _say(f"interrupted by {latest_signal()}. {_way_on(error)}")
+            sys.exit(exit_code())
         message = _in_words(error)
         if message is None or os.environ.get("GANZOO_DEBUG"):
             raise

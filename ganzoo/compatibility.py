@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ganzoo.config import Component, Phase, Recipe
 from ganzoo.data.conditions import shared_prototypes, without_prototype
 from ganzoo.data.expressions import EMOTIONS
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, in_short, is_interrupt, listed, shortened
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems, zero_problems
 from ganzoo.models.cost import trial_problems
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 
 NETWORKS = ("generator", "discriminator")
+_MOST_PROBLEMS = 50
+"""Problems that are looked for; fewer are told."""
 _SPECS: dict[str, type[NetworkSpec]] = {"generator": GeneratorSpec, "discriminator": DiscriminatorSpec}
 
 
@@ -35,9 +38,21 @@ def check_compatible(recipe: Recipe, images: ImageFacts, class_names: Sequence[s
     """
     GENERATORS.get(recipe.generator.name)
     DISCRIMINATORS.get(recipe.discriminator.name)
-    problems = list(find_problems(recipe, images, class_names))
+    problems = list(dict.fromkeys(islice(find_problems(recipe, images, class_names), _MOST_PROBLEMS)))
     if problems:
-        raise GanzooError(f"Recipe '{recipe.name}' cannot run on this data: {'; '.join(dict.fromkeys(problems))}.")
+        raise GanzooError(f"Recipe '{shortened(recipe.name)}' cannot run on this data: {listed(problems, '; ')}.")
+
+
+def check_terms(recipe: Recipe) -> None:
+    """Checks the terms of a recipe by themselves: what can be told before any data are read.
+
+    Raises:
+        GanzooError: A term is unknown or cannot be built as the recipe has it; the message gives the reasons.
+    """
+    phases = (phase for stage in recipe.stages for phase in stage.phases)
+    found = (problem for phase in phases for problem in _phase_problems(phase, {}))
+    if problems := list(dict.fromkeys(islice(found, _MOST_PROBLEMS))):
+        raise GanzooError(f"Recipe '{shortened(recipe.name)}' cannot run: {listed(problems, '; ')}.")
 
 
 def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str] = ()) -> Iterator[str]:
@@ -89,8 +104,10 @@ def _trial_problems(role: str, component: Component, images: ImageFacts) -> list
             return trial_problems(component.name, component.arguments, images, role)
     except GanzooError as error:
         return [f"cannot be built: {str(error).rstrip('.')}"]
-    except Exception as error:
-        settings = ", ".join(f"{name}={value}" for name, value in component.arguments.items())
+    except BaseException as error:  # whatever a network from elsewhere raises
+        if is_interrupt(error):
+            raise
+        settings = listed([f"{name}={in_short(value)}" for name, value in component.arguments.items()])
         reason = in_one_line(error).rstrip(".")
         return [f"cannot work with {settings or 'its own settings'} on such images ({reason})"]
 
@@ -107,10 +124,15 @@ def _phase_problems(phase: Phase, specs: dict[str, Any]) -> Iterator[str]:
         except GanzooError as error:
             yield str(error).rstrip(".")
             continue
-        except (TypeError, ValueError) as error:
-            yield f"term '{name}' cannot be built: {' '.join(str(error).split())}"
+        except BaseException as error:  # whatever a term from elsewhere raises
+            if is_interrupt(error):
+                raise
+            reason = in_one_line(error).removeprefix(f"{type(error).__name__}: ")
+            yield f"term '{name}' cannot be built: {reason if isinstance(error, TypeError | ValueError) else in_one_line(error)}"
             continue
-        yield from (f"term '{name}' {problem}" for problem in unknown)
+        yield from (f"term '{shortened(name)}' {problem}" for problem in unknown)
+        if settings.least_weight < 0 and not getattr(term or factory, "takes_negative_weights", False):
+            yield f"term '{shortened(name)}' has the weight {settings.least_weight:g}; it takes none below 0"
         if term is not None and (missing := [part for part in ("sides", "needs", "__call__") if not hasattr(term, part)]):
             yield f"term '{name}' is no loss term: it has no {', '.join(missing)}"
         elif term is not None:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import math
-import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
+    Tag,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from ganzoo.errors import GanzooError, did_you_mean, in_one_line
-from ganzoo.runs.folder import read_bytes
+from ganzoo import validation
+from ganzoo.errors import GanzooError, did_you_mean, in_one_line, shortened
+from ganzoo.reading import read_yaml
 
 RECIPE_GROUP = "ganzoo.recipes"
 LARGEST_SEED = 2**63 - 1
@@ -32,6 +31,17 @@ LARGEST_SEED = 2**63 - 1
 
 Model = TypeVar("Model", bound=BaseModel)
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
+MOST_EPOCHS, MOST_IMAGES = 100_000, 10**9
+"""Of a stage, and of a whole recipe; a processor core of today sees as many images in a year."""
+LARGEST_BATCH, LARGEST_IMAGE_PX = 4096, 1024
+Weight = Annotated[float, Field(ge=-1e9, le=1e9)]
+"""Of a loss term; below 0 for those alone that declare it. What is beyond float32 is far beyond these bounds."""
+Epochs = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
+Images = Annotated[int, Field(gt=0, le=MOST_IMAGES)]
+BatchSize = Annotated[int, Field(gt=0, le=LARGEST_BATCH)]
+Every = Annotated[int, Field(ge=1, le=10_000)]
+LearningRate = Annotated[float, Field(gt=0, le=1e30)]
+ImageSize = Annotated[int, Field(gt=0, le=LARGEST_IMAGE_PX)]
 ScoredSplit = Literal["test", "val"]
 """Part that scores may come from."""
 ScorePrecision = Literal["32", "bf16"]
@@ -59,7 +69,7 @@ class Component(_Settings):
     """A registered part and its own arguments: ``{name: stargan, width: 64}``, or just ``stargan``."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
+    name: str = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,13 +85,17 @@ class Component(_Settings):
 class Schedule(_Settings):
     """A weight that moves linearly from ``start`` to ``end`` over the stage's first ``over`` (a share of its length)."""
 
-    start: float
-    end: float
+    start: Weight
+    end: Weight
     over: float = Field(1.0, gt=0, le=1)
 
     def at(self, progress: float) -> float:
         """Value at ``progress`` in [0, 1] of the stage."""
         return self.start + (self.end - self.start) * min(progress / self.over, 1.0)
+
+
+def _kind_of_weight(value: Any) -> str:
+    return "a schedule" if isinstance(value, Mapping | Schedule) else "a number"
 
 
 class Term(_Settings):
@@ -94,7 +108,9 @@ class Term(_Settings):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     loss_term: str | None = None
-    weight: float | Schedule = 1.0
+    weight: Annotated[
+        Annotated[Weight, Tag("a number")] | Annotated[Schedule, Tag("a schedule")], Discriminator(_kind_of_weight)
+    ] = 1.0
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -104,6 +120,11 @@ class Term(_Settings):
     def weight_at(self, progress: float) -> float:
         """Weight at ``progress`` in [0, 1] of the stage."""
         return self.weight.at(progress) if isinstance(self.weight, Schedule) else self.weight
+
+    @property
+    def least_weight(self) -> float:
+        """The smallest weight it ever has."""
+        return min(self.weight.start, self.weight.at(1.0)) if isinstance(self.weight, Schedule) else self.weight
 
 
 class Optimizer(_Settings):
@@ -118,10 +139,10 @@ class Optimizer(_Settings):
     """
 
     name: Literal["adam", "adamw"] = "adam"
-    lr: float = Field(default=1e-4, gt=0)
+    lr: LearningRate = 1e-4
     betas: tuple[DecayRate, DecayRate] = (0.5, 0.999)
-    eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
+    eps: float = Field(default=1e-8, ge=1e-30, le=1)
+    weight_decay: float = Field(default=0.0, ge=0, le=1000)
 
 
 class Phase(_Settings):
@@ -138,17 +159,35 @@ class Phase(_Settings):
             of the target's class that come with each image under ``targets: reference``.
     """
 
-    update: tuple[str, ...]
-    every: int = Field(1, ge=1)
+    update: tuple[str, ...] = Field(min_length=1)
+    every: Every = 1
     start: float = Field(0.0, ge=0, lt=1)
-    terms: dict[str, Term] = Field(min_length=1)
-    clip_gradient_norm: float | None = Field(None, gt=0)
+    terms: dict[str, Term] = Field(min_length=1, max_length=100)
+    clip_gradient_norm: float | None = Field(None, gt=0, le=1e9)
     style: Literal["noise", "reference"] = "noise"
 
     @field_validator("update", mode="before")
     @classmethod
     def _one_name(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("update")
+    @classmethod
+    def _each_once(cls, update: tuple[str, ...]) -> tuple[str, ...]:
+        """A network, or a part of it, that stood there twice would be stepped twice by one gradient."""
+        for number, part in enumerate(update):
+            if twice := [
+                other
+                for other in update[number + 1 :]
+                if f"{part}.".startswith(f"{other}.") or f"{other}.".startswith(f"{part}.")
+            ]:
+                said = (
+                    f"'{shortened(part)}' stands there twice"
+                    if twice[0] == part
+                    else f"'{shortened(part)}' and '{shortened(twice[0])}' overlap"
+                )
+                raise ValueError(f"{said}: a phase updates each part once")
+        return update
 
     @field_validator("terms", mode="before")
     @classmethod
@@ -191,12 +230,12 @@ class Stage(_Settings):
             counts), as when every stage is a program of its own; otherwise they go on.
     """
 
-    epochs: float | None = Field(None, gt=0)
-    images: int | None = Field(None, gt=0)
-    batch_size: int = Field(gt=0)
-    phases: tuple[Phase, ...] = Field(min_length=1)
+    epochs: Epochs | None = None
+    images: Images | None = None
+    batch_size: BatchSize
+    phases: tuple[Phase, ...] = Field(min_length=1, max_length=100)
     linear_decay_from: float = Field(1.0, ge=0, le=1)
-    lr_factor: float = Field(1.0, gt=0)
+    lr_factor: float = Field(1.0, gt=0, le=1000)
     flip: Annotated[bool | None, UNNAMED_AT_DEFAULT] = None
     simultaneous: Annotated[bool, UNNAMED_AT_DEFAULT] = False
     fresh_optimizers: Annotated[bool, UNNAMED_AT_DEFAULT] = False
@@ -247,7 +286,7 @@ class Recipe(_Settings):
         stages: What is trained, in order.
     """
 
-    name: str
+    name: str = Field(min_length=1, max_length=200)
     description: str = ""
     generator: Component
     discriminator: Component
@@ -256,9 +295,9 @@ class Recipe(_Settings):
     flip: bool = True
     dequantize: Annotated[bool, UNNAMED_AT_DEFAULT] = False
     optimizer: Optimizer = Optimizer()
-    optimizers: dict[str, Optimizer] = Field(default_factory=dict)
+    optimizers: dict[str, Optimizer] = Field(default_factory=dict, max_length=100)
     ema: float | None = Field(None, gt=0, lt=1)
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=100)
 
     def optimizer_for(self, part: str) -> Optimizer:
         """Settings of the optimiser of a network, or of a part of one; a part without its own has those of its network."""
@@ -301,7 +340,7 @@ class RunConfig(_Settings):
 
     recipe: Recipe
     data: str
-    image_size_px: int | None = Field(None, gt=0)
+    image_size_px: ImageSize | None = None
     fit: Literal["crop", "pad"] | None = None
     seed: int = Field(ge=0, le=LARGEST_SEED)
     precision: Literal["32", "bf16"]
@@ -360,10 +399,10 @@ def recipe_file(name: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path
-        raise GanzooError(f"Recipe file {name} does not exist.")
+        raise GanzooError(f"Recipe file {shortened(name)} {'is no file' if path.exists() else 'does not exist'}.")
     if name in _plugin_recipes():
         return _plugin_recipe(name, _plugin_recipes()[name])
-    raise GanzooError(f"Unknown recipe '{name}'.{did_you_mean(name, recipe_names())} 'ganzoo list recipes' shows all.")
+    raise GanzooError(f"Unknown recipe '{shortened(name)}'.{did_you_mean(name, recipe_names())} 'ganzoo list recipes' shows all.")
 
 
 def _shipped_names() -> set[str]:
@@ -415,13 +454,12 @@ def read_run_config(path: Path) -> RunConfig:
     Raises:
         GanzooError: Not a run's configuration.
     """
-    read_bytes(path)  # A pipe, on which reading waits, is told from a file here.
     return validated(RunConfig, read_yaml(path), str(path))
 
 
 def differences(before: RunConfig, now: RunConfig) -> list[str]:
     """Settings that differ, in words: ``recipe.stages.0.epochs: 3.0, now 5.0``."""
-    old, new = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
+    old, new = flat(before.model_dump(mode="json")), flat(now.model_dump(mode="json"))
     return [
         f"{key}: {old.get(key)}, now {new.get(key)}"
         for key in sorted({*old, *new})
@@ -429,14 +467,15 @@ def differences(before: RunConfig, now: RunConfig) -> list[str]:
     ]
 
 
-def _flat(record: Any, prefix: str = "") -> dict[str, Any]:
+def flat(record: Any, prefix: str = "") -> dict[str, Any]:
+    """Every value in a record by its dotted place."""
     if isinstance(record, dict):
         items: Iterable[tuple[Any, Any]] = record.items()
     elif isinstance(record, list):
         items = enumerate(record)
     else:
         return {prefix: record}
-    return {key: leaf for name, value in items for key, leaf in _flat(value, f"{prefix}.{name}" if prefix else str(name)).items()}
+    return {key: leaf for name, value in items for key, leaf in flat(value, f"{prefix}.{name}" if prefix else str(name)).items()}
 
 
 def parse_recipe(record: Mapping[str, Any], source: str) -> Recipe:
@@ -448,86 +487,13 @@ def parse_recipe(record: Mapping[str, Any], source: str) -> Recipe:
     return validated(Recipe, record, source)
 
 
-YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
-"""What PyYAML raises: besides its own errors, those of its constructors (a thirteenth month, ``!!int x``)."""
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, of which YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key, _ in node.value:
-            if key.value != "<<" and own.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' stands twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a YAML mapping.
-
-    Raises:
-        GanzooError: Not YAML, or not a mapping.
-    """
-    try:
-        record = yaml.load(path.read_text(), _StrictLoader)
-    except OSError as error:
-        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
-    except YAML_ERRORS as error:
-        raise GanzooError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(record, dict):
-        raise GanzooError(f"{path} must hold a mapping of keys to values.")
-    return record
-
-
 def validated(model: type[Model], record: Any, source: str, records: Sequence[type[BaseModel]] = ()) -> Model:
     """Builds a record, or says in words all that is wrong with it; keys of ``records`` may be meant by unknown ones.
 
     Raises:
         GanzooError: An unknown key or a value of the wrong kind.
     """
-    try:
-        built = model.model_validate(record)
-    except ValidationError as error:
-        # A list with a wrong item is also reported as too short, which it is not.
-        found = [problem for problem in error.errors() if problem["type"] != "too_short" or not problem["input"]]
-        problems = [_in_words(problem["loc"], problem["type"], problem["msg"], records or _RECORDS) for problem in found]
-        text = "; ".join([problem.rstrip(".") for problem in problems[:-1]] + problems[-1:])
-        raise GanzooError(f"{source}: {text}" if text[-1] in ".?" else f"{source}: {text}.") from error
-    numbers = dict(_numbers(built.model_dump()))
-    if booleans := [place for place, leaf in _leaves(record) if isinstance(leaf, bool) and place in numbers]:
-        raise GanzooError(f"{source}: {', '.join(booleans)}: a number is needed, not true or false.")
-    if infinite := [place for place, value in numbers.items() if not math.isfinite(value)]:
-        raise GanzooError(f"{source}: {', '.join(infinite)}: numbers must be finite.")
-    return built
-
-
-def _numbers(record: Any) -> Iterator[tuple[str, float]]:
-    """Every number in a record, with its place; true and false are none."""
-    return ((place, leaf) for place, leaf in _leaves(record) if isinstance(leaf, int | float) and not isinstance(leaf, bool))
-
-
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Everything in a record that holds nothing itself, with its place."""
-    if not isinstance(value, dict | list | tuple):
-        yield place, value
-        return
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _leaves(item, f"{place}.{key}" if place else str(key))
-
-
-def _in_words(location: tuple[int | str, ...], kind: str, message: str, records: Sequence[type[BaseModel]]) -> str:
-    where = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        key, keys_of = str(location[-1]), {model.__name__: _keys(model) for model in records}
-        if owners := [re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower() for name, keys in keys_of.items() if key in keys]:
-            return f"unknown key '{where}': '{key}' belongs to {' or '.join(owners)}."
-        return f"unknown key '{where}'.{did_you_mean(key, [known for keys in keys_of.values() for known in keys])}"
-    return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return validation.validated(model, record, source, records or _RECORDS)
 
 
 _RECORDS: tuple[type[BaseModel], ...] = (RunConfig, Recipe, Stage, Phase, Term, Schedule, Optimizer)

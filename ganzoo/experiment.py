@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import signature
@@ -10,14 +11,14 @@ from typing import Any
 
 import torch
 
-from ganzoo.compatibility import check_compatible
+from ganzoo.compatibility import check_compatible, check_terms
 from ganzoo.config import SCORING_CHOICES, Recipe, RunConfig, ScoredSplit, check_scoring, check_seed
 from ganzoo.data.base import DataNotFoundError, load_dataset
 from ganzoo.data.pixels import Fit
 from ganzoo.devices import Precision, choose_device, choose_precision, create_fabric
 from ganzoo.errors import GanzooError, did_you_mean
-from ganzoo.evaluation.scoring import Scorer, check_selection
-from ganzoo.overrides import Preset, load_preset, refuse_two_lengths, resolve_recipe, with_epochs
+from ganzoo.evaluation.scoring import Scorer, check_selection, check_weight_files
+from ganzoo.overrides import Preset, load_preset, overwritten_by_preset, refuse_two_lengths, resolve_recipe, with_epochs
 from ganzoo.registry import load_plugin_file
 from ganzoo.reporting import Reporter
 from ganzoo.reproduction import named_data_root
@@ -88,15 +89,20 @@ def run(
     reporter = reporter or Reporter(quiet=True)
     for plugin in plugins:
         load_plugin_file(plugin)
-    scale = load_preset(preset) if preset else None
+    scale = None if preset is None else load_preset(preset)
     resolved = _resolve(recipe, changes, scale, epochs)
+    check_terms(resolved)
+    if scale is not None and isinstance(recipe, str):
+        note = overwritten_by_preset(recipe, str(preset), _resolve(recipe, changes, None, epochs), resolved)
+        if note is not None:
+            reporter.say(note)
     device = choose_device(options.device)
     chosen_precision = choose_precision(precision, device)
     check_seed(seed)
     check_scoring(split, score_precision)
     check_selection(select, split, score_precision)
-    if options.max_minutes is not None and not options.max_minutes > 0:
-        raise GanzooError(f"--max-minutes must be positive, not {options.max_minutes:g}.")
+    check_minutes(options.max_minutes)
+    check_weight_files(options.inception_weights, options.dinov2_weights)
     try:
         dataset = load_dataset(data, root=data_root, skip_bad=skip_bad, download=download, image_size_px=image_size_px, fit=fit)
     except DataNotFoundError as error:
@@ -107,6 +113,16 @@ def run(
     )
     scorer = Scorer.prepare(dataset, config, torch.device(device), options.inception_weights, options.dinov2_weights, reporter)
     return RunSession(config, dataset, create_fabric(device, chosen_precision), Path(results), options, scorer, reporter).run()
+
+
+def check_minutes(minutes: float | None) -> None:
+    """Says in words where a time limit is none.
+
+    Raises:
+        GanzooError: It is not positive, or not finite.
+    """
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise GanzooError(f"--max-minutes must be positive and finite, not {minutes:g}.")
 
 
 def run_config(
@@ -122,7 +138,7 @@ def run_config(
     fit: Fit | None = None,
 ) -> RunConfig:
     """All that decides what a run of a resolved recipe computes; the preset says how it is scored."""
-    scale = load_preset(preset) if preset else None
+    scale = None if preset is None else load_preset(preset)
     return RunConfig(
         recipe=recipe,
         data=data,

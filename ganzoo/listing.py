@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ganzoo import catalogue
 from ganzoo.errors import GanzooError
+from ganzoo.reading import yaml_text
 from ganzoo.registry import DATASETS, DISCRIMINATORS, GENERATORS, LOSSES, METRICS, Registry, load_plugin_file
 
 if TYPE_CHECKING:
@@ -72,18 +72,23 @@ def print_recipe(
     """Prints a resolved recipe and what its networks cost on images of a dataset's kind; all of it is a recipe file."""
     from ganzoo.compatibility import ImageFacts, check_compatible
     from ganzoo.models.cost import macs_per_image, traced_parameters
-    from ganzoo.overrides import load_preset, resolve_recipe
+    from ganzoo.overrides import load_preset, overwritten_by_preset, resolve_recipe
 
     for plugin in plugins:
         load_plugin_file(plugin)
-    recipe = resolve_recipe(name, load_preset(preset) if preset else None, changes)
+    scale = None if preset is None else load_preset(preset)
+    recipe = resolve_recipe(name, scale, changes)
     DATASETS.get("folder" if data.startswith("folder:") else data)  # or the name is unknown
     channels, size_px, classes = images
     facts = ImageFacts(channels, size_px, classes or (7 if data.endswith("7") else 4))
     check_compatible(recipe, facts)
     console = Console(highlight=False)
     record = recipe.model_dump(mode="json", exclude_none=True)
-    console.print(yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=100), markup=False, soft_wrap=True)
+    # Only in UTF-8 is a file of what is printed here a recipe again; elsewhere YAML's own escapes say the same.
+    text = yaml_text(record, allow_unicode=console.encoding.lower().startswith("utf"), width=100)
+    console.print(text, markup=False, soft_wrap=True)
+    if scale is not None and (note := overwritten_by_preset(name, str(preset), resolve_recipe(name, None, changes), recipe)):
+        console.print(f"# {note}", markup=False, soft_wrap=True)
     table = Table("#", "network", "name", "parameters", "MACs per image", box=None, header_style="bold", pad_edge=False)
     for role, component in (("generator", recipe.generator), ("discriminator", recipe.discriminator)):
         parameters = traced_parameters(component.name, component.arguments, facts, role)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from ganzoo.config import YAML_ERRORS, Phase, Recipe, Stage, configs_folder, load_recipe, parse_recipe, read_yaml, validated
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.config import MOST_EPOCHS, Phase, Recipe, Stage, configs_folder, flat, load_recipe, parse_recipe, validated
+from ganzoo.errors import GanzooError, did_you_mean, in_short, listed, shortened
+from ganzoo.reading import read_yaml, yaml_value
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
 
 NETWORKS = ("generator", "discriminator")
@@ -74,8 +75,42 @@ def resolve_recipe(
     exchanges = [change for change in changes if change.partition("=")[0] in NETWORKS]
     recipe = with_changes(load_recipe(name), exchanges)
     if preset is not None:
-        recipe = apply_preset(recipe, preset, has_width)
+        recipe = _with_arguments(apply_preset(recipe, preset, has_width), exchanges)
     return with_changes(recipe, [change for change in changes if change not in exchanges])
+
+
+def _with_arguments(recipe: Recipe, exchanges: Iterable[str]) -> Recipe:
+    """The recipe with the arguments that networks were exchanged with, which go before those of a preset."""
+    record = recipe.model_dump(mode="json")
+    for role, _, text in (change.partition("=") for change in exchanges):
+        value = yaml_value(text)
+        if isinstance(value, dict) and value.get("name") == record[role]["name"]:
+            record[role].update(value)
+    return parse_recipe(record, "--set")
+
+
+def overwritten_by_preset(name: str, preset: str, before: Recipe, after: Recipe) -> str | None:
+    """What a preset replaces of what a user's own recipe file says, in one line; None if nothing.
+
+    Args:
+        name: Of the recipe; a shipped one is meant to be scaled.
+        preset: What it is called.
+        before: The recipe as it would be run without the preset.
+        after: As it is run.
+    """
+    if Path(name).suffix not in (".yaml", ".yml"):
+        return None
+    written = flat(load_recipe(name).model_dump(mode="json", exclude_unset=True))
+    values, now = flat(before.model_dump(mode="json")), flat(after.model_dump(mode="json"))
+    replaced = []
+    for place, value in written.items():
+        if values.get(place) == value != now.get(place):
+            key = f"{place.removesuffix('epochs')}images"
+            new = f"{now[key]} images" if place.endswith(".epochs") and now.get(place) is None else in_short(now.get(place))
+            replaced.append(f"{place} {in_short(value)} by {new}")
+    if not replaced:
+        return None
+    return f"--preset {preset} replaces values of {shortened(name)}: {listed(replaced)}. A value given with --set stays."
 
 
 def load_preset(name: str) -> Preset | None:
@@ -86,7 +121,7 @@ def load_preset(name: str) -> Preset | None:
     """
     known = {"paper", *(file.stem for file in (configs_folder() / "presets").glob("*.yaml"))}
     if name not in known:
-        raise GanzooError(f"Unknown preset '{name}'.{did_you_mean(name, known)} Known: {', '.join(sorted(known))}.")
+        raise GanzooError(f"Unknown preset '{shortened(name)}'.{did_you_mean(name, known)} Known: {', '.join(sorted(known))}.")
     if name == "paper":
         return None
     return validated(Preset, read_yaml(configs_folder() / "presets" / f"{name}.yaml"), f"preset {name}")
@@ -132,10 +167,12 @@ def with_epochs(recipe: Recipe, epochs: float) -> Recipe:
     """The recipe for ``epochs`` passes in all, shared by its stages as their lengths.
 
     Raises:
-        GanzooError: ``epochs`` is not positive and finite.
+        GanzooError: ``epochs`` is not positive and finite, or absurdly large.
     """
     if not 0 < epochs < math.inf:
         raise GanzooError(f"--epochs must be positive and finite, not {epochs:g}.")
+    if epochs > MOST_EPOCHS:
+        raise GanzooError(f"--epochs must be at most {MOST_EPOCHS:,}, not {epochs:g}.")
     lengths = [stage.epochs or stage.images or 0.0 for stage in recipe.stages]
     stages = tuple(
         stage.model_copy(update={"epochs": epochs * length / sum(lengths), "images": None})
@@ -152,7 +189,7 @@ def refuse_two_lengths(length: str, changes: Iterable[str]) -> None:
     """
     for change in changes:
         if change.partition("=")[0].split(".")[-1] in ("epochs", "images"):
-            raise GanzooError(f"{length} and --set {change} both say how long to train: give one of them.")
+            raise GanzooError(f"{length} and --set {shortened(change)} both say how long to train: give one of them.")
 
 
 def with_changes(recipe: Recipe, changes: list[str]) -> Recipe:
@@ -172,9 +209,17 @@ def _changed(record: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals or not key:
-            raise GanzooError(f"--set takes key=value, not '{change}'.")
-        for holder, last in _places(record, key.split("."), key):
-            _put(holder, last, _value(text))
+            raise GanzooError(f"--set takes key=value, not '{shortened(change)}'.")
+        try:
+            value = yaml_value(text)
+        except GanzooError as error:
+            raise GanzooError(f"--set {shortened(key)}: {error}") from error
+        shown, composite = shortened(key), False
+        for holder, last in _places(record, key.split("."), shown):
+            composite |= isinstance(value, dict | list) or isinstance(_held(holder, last), dict | list)
+            _put(holder, last, value, shown)
+        if composite:  # Short forms become long ones, and what is no recipe any more is told now: other keys may point into it.
+            record = parse_recipe(record, "--set").model_dump(mode="json")
     return record
 
 
@@ -203,17 +248,32 @@ def _phases_with(parts: list[str], phases: list[dict[str, Any]], key: str) -> li
     found = [phase for phase in phases if parts[1] in phase["terms"]]
     if not found:
         names = {name for phase in phases for name in phase["terms"]}
-        raise GanzooError(f"--set {key}: no phase has a term '{parts[1]}'.{did_you_mean(parts[1], names)}")
+        raise GanzooError(f"--set {key}: no phase has a term '{shortened(parts[1])}'.{did_you_mean(parts[1], names)}")
     return found
 
 
 def _walk(holder: Any, parts: list[str], key: str) -> list[tuple[Any, str]]:
     for part in parts[:-1]:
         try:
-            holder = holder[int(part)] if isinstance(holder, list) else holder[part]
+            holder = holder[_index(part)] if isinstance(holder, list) else holder[part]
         except (KeyError, ValueError, IndexError, TypeError):
-            raise GanzooError(f"--set {key}: there is no '{part}'.{did_you_mean(part, _keys(holder))}") from None
+            raise GanzooError(f"--set {key}: there is no '{shortened(part)}'.{did_you_mean(part, _keys(holder))}") from None
     return [(holder, parts[-1])]
+
+
+def _held(holder: Any, last: str) -> Any:
+    """What stands at a place; None for nothing."""
+    try:
+        return holder[_index(last)] if isinstance(holder, list) else holder.get(last)
+    except (ValueError, IndexError, AttributeError):
+        return None
+
+
+def _index(part: str) -> int:
+    """A place in a list, counted from its start."""
+    if not (part.isascii() and part.isdigit() and len(part) < 10):
+        raise ValueError(part)
+    return int(part)
 
 
 def _keys(holder: Any) -> list[str]:
@@ -222,27 +282,15 @@ def _keys(holder: Any) -> list[str]:
     return list(holder) if isinstance(holder, dict) else []
 
 
-def _put(holder: Any, last: str, value: Any) -> None:
+def _put(holder: Any, last: str, value: Any, key: str) -> None:
     if isinstance(holder, list):
-        if not last.isdigit() or int(last) >= len(holder):
-            raise GanzooError(f"--set: a list of {len(holder)} has no item '{last}'.")
-        holder[int(last)] = value
+        try:
+            holder[_index(last)] = value
+        except (ValueError, IndexError):
+            raise GanzooError(f"--set {key}: a list of {len(holder)} has no item '{shortened(last)}'.") from None
     elif isinstance(holder, dict):
         if last in ("epochs", "images") and "phases" in holder:
             holder.update(epochs=None, images=None)
         holder[last] = value
     else:
-        raise GanzooError(f"--set: '{last}' cannot be set inside the value {holder!r}.")
-
-
-def _value(text: str) -> Any:
-    try:
-        value = yaml.safe_load(text)
-    except YAML_ERRORS as error:
-        raise GanzooError(f"--set: '{text}' is not a YAML value.") from error
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+        raise GanzooError(f"--set {key}: '{shortened(last)}' cannot be set inside the value {in_short(holder)}.")

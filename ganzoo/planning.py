@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from ganzoo.config import Recipe, RunConfig, ScoredSplit
 from ganzoo.data.base import load_dataset
 from ganzoo.data.pixels import Fit
 from ganzoo.devices import Precision, choose_device, choose_precision
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, listed
 from ganzoo.evaluation.scoring import check_selection
 from ganzoo.experiment import run_config
 from ganzoo.planned import PlannedRun
@@ -20,6 +21,9 @@ from ganzoo.registry import load_plugin_file
 from ganzoo.runs.folder import RunFolder
 from ganzoo.session import RunOptions, image_facts, training_fingerprint
 from ganzoo.suite import Experiment, experiments, load_suite
+
+_MOST_PROBLEMS = 50
+"""Problems that are looked for; fewer are told."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def plan_suite(
     rounds: list[tuple[int, PlannedRun]] = []
     known: dict[str, _Data | None] = {}
     for experiment in experiments(suite, path.parent):
+        if len(problems) >= _MOST_PROBLEMS:
+            break
         recipe = _resolved(experiment, problems)
         for name in experiment.data:
             if name not in known:
@@ -89,9 +95,9 @@ def plan_suite(
             data = known[name]
             if recipe is None or data is None:
                 continue
-            found = list(dict.fromkeys(find_problems(recipe, data.facts, data.class_names)))
+            found = list(dict.fromkeys(islice(find_problems(recipe, data.facts, data.class_names), _MOST_PROBLEMS)))
             if found:
-                problems.append(Problem(experiment.place, f"cannot run on {name}: {'; '.join(found)}"))
+                problems.append(Problem(experiment.place, f"cannot run on {name}: {listed(found, '; ')}"))
                 continue
             for turn, seed in enumerate(experiment.seeds):
                 config = run_config(
@@ -174,9 +180,9 @@ def _refuse(path: Path, problems: Sequence[Problem]) -> None:
     places: dict[str, list[str]] = {}
     for problem in problems:
         places.setdefault(problem.message.rstrip("."), []).append(problem.place)
-    told = [f"{', '.join(dict.fromkeys(where))}: {message}." for message, where in places.items()]
+    told = [f"{listed(list(dict.fromkeys(where)))}: {message}." for message, where in places.items()]
     if len(told) == 1:
         raise GanzooError(f"{path}: {told[0]}")
     if told:
-        numbered = " ".join(f"({number}) {text}" for number, text in enumerate(told, 1))
-        raise GanzooError(f"{path}: {len(told)} problems: {numbered}")
+        numbered = [f"({number}) {text}" for number, text in enumerate(told, 1)]
+        raise GanzooError(f"{path}: {len(told)} problems: {listed(numbered, ' ')}")

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ganzoo.errors import GanzooError, did_you_mean, in_one_line
+from ganzoo.errors import GanzooError, did_you_mean, in_one_line, is_interrupt, shortened
 
 if TYPE_CHECKING:
     from ganzoo.data.base import DatasetLoader
@@ -122,9 +122,9 @@ class Registry(Generic[T]):
             _note_foreign(point.module)
             try:
                 part = point.load()
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 raise GanzooError(
                     f"The {self.kind} '{name}' from {self.origin(name)} cannot be loaded: {in_one_line(error)}"
                 ) from error
@@ -138,7 +138,7 @@ class Registry(Generic[T]):
             names = self.names()
             kinds = f"{self.kind}es" if self.kind.endswith("s") else f"{self.kind}s"
             known = f"'ganzoo list {kinds}' shows all." if self._listed else f"There are {', '.join(names)}."
-            raise GanzooError(f"Unknown {self.kind} '{name}'.{did_you_mean(name, names)} {known}")
+            raise GanzooError(f"Unknown {self.kind} '{shortened(name)}'.{did_you_mean(name, names)} {known}")
 
     def _plugin_points(self) -> dict[str, EntryPoint]:
         if self._entry_points is None:
@@ -176,11 +176,10 @@ def load_plugin_file(path: str | Path) -> ModuleType:
     FOREIGN_PACKAGES.add(name)
     try:
         spec.loader.exec_module(module)
-    except (GanzooError, KeyboardInterrupt):
-        del sys.modules[name]
-        raise
     except BaseException as error:
         del sys.modules[name]
+        if is_interrupt(error) or isinstance(error, GanzooError):
+            raise
         raise GanzooError(f"Plugin file {path} cannot be imported: {in_one_line(error)}") from error
     return module
 
@@ -192,10 +191,10 @@ def _import(module: str, kind: str) -> ModuleType:
     try:
         with _current_folder_first():
             return importlib.import_module(module)
-    except (GanzooError, KeyboardInterrupt):
-        raise
     except BaseException as error:
-        raise GanzooError(f"Cannot import '{module}' for a {kind}: {in_one_line(error)}") from error
+        if is_interrupt(error) or isinstance(error, GanzooError):
+            raise
+        raise GanzooError(f"Cannot import '{shortened(module)}' for a {kind}: {in_one_line(error)}") from error
 
 
 @contextmanager
@@ -215,7 +214,9 @@ def _attribute(module: ModuleType, attribute: str, kind: str) -> Any:
     try:
         return getattr(module, attribute)
     except AttributeError:
-        raise GanzooError(f"{module.__name__} has no {kind} '{attribute}'.{did_you_mean(attribute, dir(module))}") from None
+        raise GanzooError(
+            f"{module.__name__} has no {kind} '{shortened(attribute)}'.{did_you_mean(attribute, dir(module))}"
+        ) from None
 
 
 GENERATORS: Registry[type[Generator]] = Registry(

@@ -9,11 +9,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ganzoo.config import Phase, Recipe, RunConfig, load_recipe, read_run_config
 from ganzoo.errors import GanzooError
 from ganzoo.overrides import NETWORKS, Preset, load_preset, resolve_recipe, with_changes
+from ganzoo.reading import yaml_text
 from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import RunInfo
 
@@ -161,7 +160,7 @@ def _keys(place: str) -> list[str]:
 
 def _as_yaml(value: Any) -> str:
     """A value on one line, as ``--set`` reads it."""
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=inf).removesuffix("...\n").strip()
+    return yaml_text(value, default_flow_style=True, width=inf).removesuffix("...\n").strip()
 
 
 def _carried(command: str) -> list[str]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganzoo.config import RunConfig, read_run_config
+from ganzoo.config import LARGEST_IMAGE_PX, LARGEST_SEED, RunConfig, read_run_config
 from ganzoo.data.pixels import to_minus1_1, to_uint8
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, did_you_mean, in_short, one_line, shortened
+from ganzoo.given_faces import Faces, given_faces
 from ganzoo.models.base import Generator, create_generator
 from ganzoo.registry import load_plugin_file
 from ganzoo.runs.folder import RunFolder, describe_run
@@ -24,8 +24,6 @@ from ganzoo.runs.journal import check_weights
 from ganzoo.runs.schema import RunInfo
 from ganzoo.training.checkpoint import checkpoint_path
 from ganzoo.training.translator import GeneratorTranslator
-
-Faces = Tensor | NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +62,8 @@ class SavedRun:
         """Gives faces another expression.
 
         Args:
-            images: ``(N, C, H, W)`` or one face ``(C, H, W)``; uint8 0..255, or float in [-1, 1]; tensor or array.
+            images: ``(N, C, H, W)`` or one face ``(C, H, W)``; uint8 0..255, or float in [-1, 1]; tensor or array. Or a picture
+                of Pillow, the path of a file, or a list of them: square, and then resized, and made grey or coloured.
             target: Class name or index.
             source: Present expression, where the generator needs it: one conditioned on the difference of labels, or an
                 intensity between classes.
@@ -74,16 +73,18 @@ class SavedRun:
             style: Seed of a random style where the generator works with styles; None for the mean style of the expression.
 
         Returns:
-            Faces of the same shape and type as ``images``, on the CPU; floats are clamped to [-1, 1].
+            Faces of the same shape and type as ``images``, on the CPU; floats are clamped to [-1, 1]; of pictures and files
+            uint8 ``(C, H, W)``, or ``(N, C, H, W)`` of a list.
 
         Raises:
             GanzooError: Unknown class, images of a wrong shape, type or range, or an intensity or style that the generator does
                 not offer.
         """
-        faces = torch.as_tensor(images)
-        one = faces.ndim == 3
-        batch = faces.unsqueeze(0) if one else faces
-        self._check(batch)
+        batch, one = given_faces(images, _image_shape(self.info))
+        if not math.isfinite(intensity):
+            raise GanzooError(f"The intensity must be a finite number, not {intensity:g}.")
+        if style is not None and not 0 <= style <= LARGEST_SEED:
+            raise GanzooError(f"A style is a seed of at least 0 and below 2**63, not {in_short(style)}.")
         floats = to_minus1_1(batch) if batch.dtype == torch.uint8 else batch.float()
         wanted = torch.full((len(batch),), self._index(target))
         present = None if source is None else torch.full((len(batch),), self._index(source))
@@ -95,7 +96,9 @@ class SavedRun:
         if isinstance(name, str):
             if name not in self.class_names:
                 known = ", ".join(self.class_names)
-                raise GanzooError(f"Unknown expression '{name}'.{did_you_mean(name, self.class_names)} This run knows: {known}.")
+                raise GanzooError(
+                    f"Unknown expression '{shortened(name)}'.{did_you_mean(name, self.class_names)} This run knows: {known}."
+                )
             return self.class_names.index(name)
         try:
             label = operator.index(name)
@@ -104,20 +107,6 @@ class SavedRun:
         if not 0 <= label < len(self.class_names):
             raise GanzooError(f"Class index {label} is out of range 0..{len(self.class_names) - 1}.")
         return label
-
-    def _check(self, batch: Tensor) -> None:
-        if batch.ndim != 4:
-            raise GanzooError(f"Images must be (N, C, H, W) or (C, H, W), not {tuple(batch.shape)}.")
-        if batch.dtype != torch.uint8 and not batch.is_floating_point():
-            raise GanzooError(f"Images must be uint8 (0..255) or float (-1..1), not {batch.dtype}.")
-        expected = _image_shape(self.info)
-        if expected and tuple(batch.shape[1:]) != expected:
-            raise GanzooError(f"This run knows images of shape {expected}, not {tuple(batch.shape[1:])}.")
-        if not len(batch):
-            raise GanzooError("There are no images to translate.")
-        low, high = float(batch.min()), float(batch.max())
-        if batch.is_floating_point() and not -1 <= low <= high <= 1:
-            raise GanzooError(f"Float images must lie in [-1, 1], these reach from {low:g} to {high:g}.")
 
 
 def load_run(folder: str | Path, *, device: str = "cpu", plugins: Sequence[str | Path] = ()) -> SavedRun:
@@ -163,8 +152,8 @@ def load_generator(folder: str | Path) -> Generator:
     check_weights(place, info, place.generator, _way_out(place))
     try:
         generator.load_state_dict(load_file(place.generator))
-    except (RuntimeError, SafetensorError) as error:
-        raise GanzooError(f"{place.generator} does not fit its recipe: {str(error).splitlines()[0]}") from error
+    except (RuntimeError, SafetensorError, OSError, ValueError) as error:
+        raise GanzooError(f"{place.generator} does not fit its recipe: {one_line(str(error), 160)}") from error
     return generator
 
 
@@ -184,5 +173,14 @@ def _existing(folder: str | Path) -> RunFolder:
 
 
 def _image_shape(info: RunInfo) -> tuple[int, int, int] | None:
+    """Channels, height and width of a run's images; None where it has not come so far.
+
+    Raises:
+        GanzooError: The record says something else.
+    """
     shape = info.data.image_shape
-    return (shape[0], shape[1], shape[2]) if shape else None
+    if not shape:
+        return None
+    if len(shape) != 3 or not all(1 <= side <= LARGEST_IMAGE_PX for side in shape):
+        raise GanzooError(f"run.json is damaged: its image_shape must be channels, height and width, not {in_short(shape)}.")
+    return (shape[0], shape[1], shape[2])

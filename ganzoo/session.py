@@ -26,7 +26,7 @@ from ganzoo.devices import (
     reason_against_compiling,
     reset_peak_memory,
 )
-from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.errors import DivergedError, GanzooError, is_interrupt
 from ganzoo.evaluation.scoring import Scorer
 from ganzoo.faults import reason_in_words
 from ganzoo.header import print_advice, print_header, seconds_per_step
@@ -387,12 +387,12 @@ class RunSession:
             if wishes:  # It came with the last step.
                 raise Interrupted
             seconds = self.scorer.score(translator, self.folder)
-        except KeyboardInterrupt as error:
-            error.add_note(self._way_on)
-            if journal.info.status == "finished":  # A run that stopped keeps why it did.
-                journal.note_end(message=f"{INTERRUPTED} while scoring")
-            raise
-        except (Exception, SystemExit) as error:  # SystemExit: from a part of somebody else's
+        except BaseException as error:  # also what a part of somebody else's raises to end the program
+            if is_interrupt(error):
+                error.add_note(self._way_on)
+                if journal.info.status == "finished":  # A run that stopped keeps why it did.
+                    journal.note_end(message=f"{INTERRUPTED} while scoring")
+                raise
             status = "diverged" if isinstance(error, DivergedError) else journal.info.status
             journal.note_end(status=status, message=reason_in_words(error))
             raise

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ganzoo.config import LARGEST_SEED, Recipe, read_yaml, validated
-from ganzoo.errors import GanzooError
+from ganzoo.config import LARGEST_SEED, Epochs, Images, Recipe, validated
+from ganzoo.errors import GanzooError, shortened
 from ganzoo.overrides import load_preset, refuse_two_lengths, resolve_recipe, with_epochs, with_images
+from ganzoo.reading import read_yaml
 
 
 class Scope(BaseModel):
@@ -31,9 +32,9 @@ class Scope(BaseModel):
 
     data: tuple[str, ...] | None = Field(None, min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...] | None = Field(None, min_length=1)
-    preset: str | None = None
-    epochs: float | None = Field(None, gt=0, allow_inf_nan=False)
-    images: int | None = Field(None, gt=0)
+    preset: str | None = Field(None, min_length=1)
+    epochs: Epochs | None = None
+    images: Images | None = None
     changes: tuple[str, ...] = Field((), alias="set")
 
     @field_validator("data", mode="before")
@@ -65,7 +66,7 @@ class Scope(BaseModel):
 class Entry(Scope):
     """One recipe of a suite; what it says itself goes before what the suite says for all."""
 
-    recipe: str
+    recipe: str = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -141,7 +142,7 @@ def experiments(suite: Suite, folder: Path) -> Iterator[Experiment]:
         own_length = entry.epochs is not None or entry.images is not None
         length = entry if own_length else suite
         yield Experiment(
-            place=f"recipes.{number} ({entry.recipe})",
+            place=f"recipes.{number} ({shortened(entry.recipe)})",
             recipe=_beside(entry.recipe, folder),
             data=entry.data or suite.data or ("synth4",),
             seeds=entry.seeds or suite.seeds or (0,),

@@ -242,6 +242,12 @@ def check_phases(recipe: str | Recipe) -> None:
     moved: set[str] = set()
     updated: set[str] = set()
     for phase in _phases(settings):
+        for name, term in phase.terms.items() if len(phase.terms) > 1 else ():
+            by_itself = phase.model_copy(update={"terms": {name: term.model_copy(update={"weight": 1.0})}})
+            try:
+                next(rehearse(alone(settings, by_itself, steps=1), dataset).steps())
+            except GanzooError as error:
+                raise AssertionError(f"recipe '{settings.name}', term '{name}' by itself: {error}") from None
         trainer = rehearse(alone(settings, phase, steps=3), dataset)
         before = {key: value.detach().clone() for key, value in _parameters(trainer).items()}
         list(trainer.steps())

@@ -161,14 +161,14 @@ def test_first_seeds_come_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        ({}, "recipes: field required"),
-        ({"recipes": []}, "recipes: tuple should have at least 1 item"),
+        ({}, "recipes: it is needed, and is missing"),
+        ({"recipes": []}, "recipes: it must not be empty"),
         ({"recipes": ["dcgan"], "seed": [0]}, "unknown key 'seed'. Did you mean 'seeds'?"),
         ({"recipes": [{"recipe": "dcgan", "prest": "quick"}]}, "unknown key 'recipes.0.prest'. Did you mean 'preset'?"),
         ({"recipes": ["dcgan"], "seeds": 2}, "give a list of seeds, such as [2] or [0, 1]"),
-        ({"recipes": ["dcgan"], "seeds": [-1]}, "seeds.0: input should be greater than or equal to 0"),
+        ({"recipes": ["dcgan"], "seeds": [-1]}, "seeds.0: must be at least 0, not -1"),
         ({"recipes": ["dcgan"], "epochs": 1, "images": 9}, "give epochs or images, not both"),
-        ({"recipes": ["dcgan"], "epochs": 0}, "epochs: input should be greater than 0"),
+        ({"recipes": ["dcgan"], "epochs": 0}, "epochs: must be above 0, not 0"),
         ({"recipes": ["dcgna"]}, "recipes.0 (dcgna): Unknown recipe 'dcgna'. Did you mean 'dcgan'?"),
         ({"recipes": ["dcgan"], "set": {"batchsize": 4}}, "Did you mean 'batch_size'?"),
         ({"recipes": ["dcgan", "cdcgan"], "preset": "quik"}, "recipes.0 (dcgan), recipes.1 (cdcgan): Unknown preset 'quik'."),
@@ -195,7 +195,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "3 problems: (1) recipes.0 (starganv): Unknown recipe 'starganv'" in message
     assert "(2) data: Unknown dataset 'fer5'" in message
-    assert "(3) recipes.1 (dcgan), recipes.2 (stargan): --set: optimizer.lr: input should be greater than 0." in message
+    assert "(3) recipes.1 (dcgan), recipes.2 (stargan): --set: optimizer.lr: must be above 0, not -1." in message
 
 
 @pytest.mark.parametrize("text", ["- a list", "recipes: [", "\xff"])

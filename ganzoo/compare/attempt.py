@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ganzoo.compare.groups import plain
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import read_bytes
+from ganzoo.reading import read_bytes
 
 T = TypeVar("T")
 LARGEST_BYTES = 2**30

@@ -11,7 +11,8 @@ from typing import Any, TypeGuard
 import yaml
 
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import RunFolder, read_bytes
+from ganzoo.reading import read_bytes
+from ganzoo.runs.folder import RunFolder
 from ganzoo.runs.schema import Confusion, MetricInfo, MetricsFile, RunInfo
 
 SHORT = 8

@@ -71,7 +71,20 @@ def decode_any(data: bytes) -> Decoded:
     Raises:
         BadItemError: Not a picture, damaged, or with more than 16 bits per channel.
     """
-    upright, turned = _upright(_open(data))
+    return decode_picture(_open(data))
+
+
+def decode_picture(picture: Image.Image) -> Decoded:
+    """The same for a picture that Pillow has opened.
+
+    Raises:
+        BadItemError: It has more than 16 bits per channel, or is a file that turns out to be damaged.
+    """
+    try:
+        picture.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BadItemError("is not a readable picture") from error
+    upright, turned = _upright(picture)
     shallow, reduced = _in_8_bits(upright)
     opaque, changes = _opaque(shallow, (*turned, *reduced))
     if opaque.mode in _GREY_MODES:

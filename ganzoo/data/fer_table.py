@@ -30,8 +30,9 @@ from ganzoo.errors import GanzooError
 _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv", "fer2013.csv.gz", "icml_face_data.csv.gz")
 _COLUMNS = ("emotion", "pixels", "usage")
 _CLASS_OF_EMOTION = {str(number): class_name for number, class_name in enumerate(CSV_CLASSES)}
-# FER2013 has 35,887 rows: with more bad ones than these, a file is something else.
-_MOST_BAD_ROWS = 50_000
+_LARGEST_TABLE_BYTES = 2 * 10**9
+_MOST_BAD_ROWS = 1000
+"""From as many bad rows on, if they are most of what was read, the file is told to be something else."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class FerTable:
         return True
 
     def fingerprint(self, class_names: Sequence[str]) -> str:
+        for file in self._files:
+            if (size := file.stat().st_size) > _LARGEST_TABLE_BYTES:
+                raise GanzooError(f"{file.name} has {size / 1e9:.1f} GB; FER2013 has 0.3. Get it again.")
         parts = [] if len(self.parts) == 1 else [f"{table.name} {part}" for table, part in self.parts.items()]
         plus = [files_digest([(self.plus.table.name, self.plus.table.file)])] if self.plus else []
         return "\n".join([files_digest([(file.name, file) for file in self._files]), *parts, *plus])
@@ -158,9 +162,9 @@ def _read_rows(text: TextIO, table: CsvFile, own_part: str, class_names: Sequenc
                 label = plus.label_of(number, part)
         except BadItemError as error:
             bad.append(f"{name} {error}")
-            if len(bad) > _MOST_BAD_ROWS:
+            if len(bad) >= _MOST_BAD_ROWS and 2 * len(bad) > number:
                 raise GanzooError(
-                    f"{table.name} is not FER2013: over {_MOST_BAD_ROWS:,} rows cannot be used, as {bad[0]}."
+                    f"{table.name} is not FER2013: {len(bad):,} of its first {number:,} rows cannot be used, as {bad[0]}."
                 ) from None
             continue
         if label in class_names:

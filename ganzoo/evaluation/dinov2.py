@@ -7,15 +7,14 @@ a Fréchet distance: Stein et al., "Exposing flaws of generative model evaluatio
 from __future__ import annotations
 
 import hashlib
-import pickle
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, one_line
+from ganzoo.tensor_files import read_tensors
 
 IMAGE_SIZE_PX = 224
 ARCHITECTURES = {
@@ -49,10 +48,10 @@ class DinoV2:
     name = "dinov2"
 
     def __init__(self, weights: Path, device: torch.device | str = "cpu") -> None:
-        import timm  # takes seconds
-
-        state = _read(weights)
+        state = read_tensors(weights, "DINOv2 weights", WAY_OUT)
         architecture = _architecture(state, weights)
+        import timm  # takes seconds, and a wrong file is told before
+
         with weights.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self.identity = f"{architecture}:{sha256}:class-token:{IMAGE_SIZE_PX}px-bicubic"
@@ -60,8 +59,9 @@ class DinoV2:
             network = timm.create_model(
                 architecture, pretrained=True, pretrained_cfg_overlay={"state_dict": state}, img_size=IMAGE_SIZE_PX, num_classes=0
             )
-        except (RuntimeError, KeyError) as error:  # the right width, and other tensors
-            raise GanzooError(f"{weights} does not fit {architecture}: {in_one_line(error)}. {WAY_OUT}") from error
+        except Exception as error:  # the right width, and other tensors
+            reason = one_line(in_one_line(error), 160)
+            raise GanzooError(f"{weights} does not fit {architecture} ({reason}). {WAY_OUT}") from error
         self._network = network.to(device).eval()
         self._mean, self._std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (_MEAN, _STD))
 
@@ -73,23 +73,10 @@ class DinoV2:
         return features
 
 
-def _read(weights: Path) -> dict[str, Tensor]:
-    from timm.models import load_state_dict
-
-    if not weights.is_file():
-        raise GanzooError(f"The DINOv2 weights {weights} do not exist. {WAY_OUT}")
-    try:
-        # Tensors alone: a file that could run code is refused.
-        state: dict[str, Tensor] = load_state_dict(str(weights), weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
-        raise GanzooError(f"{weights} is not a file of tensors: {in_one_line(error)}. {WAY_OUT}") from error
-    return state
-
-
 def _architecture(state: dict[str, Tensor], weights: Path) -> str:
     token = state.get("cls_token")
-    width = token.shape[-1] if isinstance(token, Tensor) else None
-    if width not in ARCHITECTURES:
+    width = token.shape[-1] if token is not None and token.ndim else None
+    if width not in ARCHITECTURES or "patch_embed.proj.weight" not in state:
         raise GanzooError(f"{weights} holds no weights of DINOv2. {WAY_OUT}")
     with_registers = "register_tokens" in state or "reg_token" in state
     return ARCHITECTURES[width].replace("_dinov2", "_reg4_dinov2") if with_registers else ARCHITECTURES[width]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.base import Dataset
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, is_interrupt
 from ganzoo.evaluation.backbones import Judges
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.controls import ModelRow, control_rows
@@ -115,8 +115,8 @@ def load_metrics(asked: tuple[str, ...] | None) -> tuple[dict[str, Metric], dict
     for name in METRICS.names() if asked is None else asked:
         try:
             metrics[name] = check_metric(METRICS.get(name)())
-        except (Exception, SystemExit) as error:
-            if name not in METRICS or METRICS.origin(name) == "ganzoo":
+        except BaseException as error:
+            if is_interrupt(error) or name not in METRICS or METRICS.origin(name) == "ganzoo":
                 raise
             reason = f"cannot be loaded: {in_one_line(error)}"
             if asked is not None:
@@ -158,8 +158,8 @@ def _compute_one(context: EvaluationContext, row: Row, name: str, metric: Metric
         return check_result(name, metric.compute(context, row), context, row, others)
     except NotAvailable as reason:
         return str(reason)
-    except (Exception, SystemExit) as error:  # another package's mistake must not cost the run its other scores
-        if METRICS.origin(name) == "ganzoo" and not isinstance(error, UnfitError):
+    except BaseException as error:  # another package's mistake must not cost the run its other scores
+        if is_interrupt(error) or METRICS.origin(name) == "ganzoo" and not isinstance(error, UnfitError):
             raise
         return f"failed: {in_one_line(error)}"
 

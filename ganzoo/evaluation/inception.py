@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
-from ganzoo.errors import GanzooError
 from ganzoo.evaluation.weight_files import WeightFile
+from ganzoo.tensor_files import check_file
 
 WEIGHTS_NAME = URL_INCEPTION_V3.rpartition("/")[2]
 WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -56,8 +56,7 @@ def find_weights(given: Path | None, *, download: bool = True) -> Path:
     published = _published()
     if given is None:
         return published.find(download=download)
-    if not given.is_file():
-        raise GanzooError(f"The Inception weights {given} do not exist. {published.way_out}")
+    check_file(given, "Inception weights", published.way_out)
     return given
 
 

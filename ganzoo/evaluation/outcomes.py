@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from ganzoo.data.base import Dataset, Split
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, is_interrupt
 from ganzoo.evaluation.backbones import BACKBONES
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.features import Faces, Pool
@@ -61,7 +61,9 @@ def check_metric(metric: object) -> Metric:
         raise UnfitError(f"its macro must be True or False, not {reprlib.repr(metric.macro)}")
     try:
         fingerprint(define(metric).parameters)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise UnfitError(f"its parameters() must give plain JSON: {in_one_line(error)}") from error
     return metric
 

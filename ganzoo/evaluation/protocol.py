@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ganzoo.data.cache import tensor_digest
+from ganzoo.errors import is_interrupt
 from ganzoo.evaluation.backbones import BACKBONES, JudgeVotes
 from ganzoo.evaluation.context import EvaluationContext
 from ganzoo.evaluation.features import Backbone, Faces, NotAvailable, describe
@@ -138,8 +139,8 @@ def _available(context: EvaluationContext, name: str) -> BackboneRecord | None:
         return _record(context, context.backbone(name))
     except NotAvailable:
         return None
-    except (Exception, SystemExit):  # another package's: the metrics that need it have no score, and tell why
-        if name in BACKBONES and BACKBONES.origin(name) == "ganzoo":
+    except BaseException as error:  # another package's: the metrics that need it have no score, and tell why
+        if is_interrupt(error) or name in BACKBONES and BACKBONES.origin(name) == "ganzoo":
             raise
         return None
 

@@ -29,6 +29,7 @@ from ganzoo.registry import METRICS
 from ganzoo.reporting import Reporter
 from ganzoo.runs.folder import RunFolder, as_json
 from ganzoo.runs.writing import write_together
+from ganzoo.tensor_files import check_file
 
 OVERHEAD_SECONDS = 10.0
 """What scoring takes beside translating: judges, distances, writing."""
@@ -55,6 +56,17 @@ def check_selection(metric: str | None, split: str, score_precision: str) -> Non
         raise GanzooError(f"--select {metric}: no value of it is better than another.")
     if split == "val":
         raise GanzooError("--select chooses on val; scores on the same part would flatter. Score on test.")
+
+
+def check_weight_files(inception_weights: Path | None, dinov2_weights: Path | None) -> None:
+    """Says before anything long begins that a file that was named is no file of weights; that it is the right one is told later.
+
+    Raises:
+        GanzooError: What it is instead.
+    """
+    for path, what in ((inception_weights, "Inception weights"), (dinov2_weights, "DINOv2 weights")):
+        if path is not None:
+            check_file(path, what)
 
 
 class Scorer:

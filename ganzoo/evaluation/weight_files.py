@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError
 from ganzoo.evaluation.features import NotAvailable
+from ganzoo.tensor_files import check_file, read_tensors
 
 _CONNECT_SECONDS = 5.0
 
@@ -64,6 +64,7 @@ class WeightFile:
         Raises:
             GanzooError: It cannot be read, is another file, or holds more than tensors.
         """
+        check_file(file, f"{self.network} weights", self.way_out)
         try:
             with file.open("rb") as opened:
                 found = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -73,11 +74,7 @@ class WeightFile:
             raise GanzooError(
                 f"{file} is not {self.name}: its SHA-256 begins {found[:8]} and should begin {self.sha256[:8]}. {self.way_out}"
             )
-        try:
-            state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise GanzooError(f"{file} is not a file of tensors: {in_one_line(error)}. {self.way_out}") from error
-        return state
+        return read_tensors(file, f"{self.network} weights", self.way_out)
 
     def _download(self, target: Path) -> None:
         try:

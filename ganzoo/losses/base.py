@@ -154,6 +154,9 @@ class LossTerm(Protocol):
 
     Attributes:
         sides: Sides it can serve.
+
+    A term whose weight may be negative says so by a class attribute ``takes_negative_weights = True``: one that is to grow as
+    the other terms fall. Of any other a negative weight would train for the opposite of what it measures, and is refused.
     """
 
     sides: ClassVar[frozenset[Side]]

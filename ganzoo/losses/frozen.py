@@ -7,18 +7,16 @@ faces alone, without their labels.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, one_line
+from ganzoo.tensor_files import read_tensors
 
 WeightsKind = Literal["imagenet", "vgg_face"]
 """Whose conventions a file of VGG-16 weights follows."""
@@ -92,7 +90,7 @@ class Vgg16:
             whole.load_state_dict(tensors, assign=True)
         except RuntimeError as error:
             layout = "torchvision's layout or by VGG-Face's names" if kind == "vgg_face" else "torchvision's layout"
-            reason = " ".join(str(error).split())[:120]
+            reason = one_line(str(error), 160)
             raise GanzooError(f"{weights} does not hold the convolutions of VGG-16 in {layout}: {reason}") from error
         self._convention = _CONVENTIONS[kind]
         self._places = [place + (not self._convention.before_relu) for place in CONVOLUTIONS]
@@ -141,18 +139,10 @@ def _published_names(layers: nn.Sequential) -> dict[str, str]:
 
 def _read(path: Path, also: Mapping[str, str]) -> dict[str, Tensor]:
     """The convolutions of a file, by their names within ``features``; ``also`` are other names of layers, and those within it."""
-    if not path.is_file():
-        raise GanzooError(
-            f"The VGG-16 weights {path} do not exist; name a local file in torchvision's layout, or leave weights out "
-            "for a network made from the training faces."
-        )
-    try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-        found = {}
-        for name, value in tensors.items():
-            layer, _, kind = name.removeprefix("features.").rpartition(".")
-            if name.startswith("features.") or layer in also:
-                found[f"{also.get(layer, layer)}.{kind}"] = value.float()
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, AttributeError, LookupError, ValueError) as error:
-        raise GanzooError(f"{path} is not a file of named tensors: {' '.join(str(error).split())[:120]}") from error
+    way_out = "Name a local file in torchvision's layout, or leave weights out for a network made from the training faces."
+    found = {}
+    for name, value in read_tensors(path, "VGG-16 weights", way_out).items():
+        layer, _, kind = name.removeprefix("features.").rpartition(".")
+        if name.startswith("features.") or layer in also:
+            found[f"{also.get(layer, layer)}.{kind}"] = value.float()
     return found

@@ -11,8 +11,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, did_you_mean, in_short, listed, shortened
 from ganzoo.registry import DISCRIMINATORS, GENERATORS, Registry
+
+MOST_OF_A_KIND, LARGEST_NUMBER = 16_384, 1e9
+"""Bounds of what a recipe may ask of a part: whole numbers of something (layers, features), and other numbers."""
 
 ConditionView = Literal["onehot", "signed", "difference", "index", "action_units", "code"]
 """How a network wants its condition: one-hot, ±1 one-hot, target minus source one-hot, each ``(N, K)``; index ``(N,)``;
@@ -286,26 +289,33 @@ def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
     """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and what is no such number."""
     parameters = inspect.signature(factory).parameters
     wrong = [
-        f"needs {wanted} for '{name}', not {'null' if value is None else repr(value)}"
+        f"needs {wanted} for '{name}', not {in_short(value)}"
         for name, value in arguments.items()
         if name in parameters and (wanted := _wanted(value, parameters[name]))
     ]
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return wrong
     known = [name for name in parameters if name not in ("image_channels", "image_size_px", "num_classes", "self")]
+    unknown = [name for name in arguments if name not in known]
+    if len(unknown) > 1:
+        return [*wrong, f"has no arguments {listed(unknown)}. It takes: {', '.join(known) or 'none'}"]
     return wrong + [
-        f"has no argument '{name}'.{did_you_mean(name, known)} It takes: {', '.join(known) or 'none'}"
-        for name in arguments
-        if name not in known
+        f"has no argument '{shortened(name)}'.{did_you_mean(name, known)} It takes: {', '.join(known) or 'none'}"
+        for name in unknown
     ]
 
 
 def _wanted(value: Any, parameter: inspect.Parameter) -> str | None:
-    """What must stand where a number is the default, if ``value`` is none such; anything may stand elsewhere.
+    """What must stand where a number is the default, if ``value`` is none such; anything of a sensible size may stand elsewhere.
 
     A whole number counts something where its default does; whether there may be none of it is for the network to say.
     """
     default = parameter.default
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        counts = isinstance(value, int) and (default is None or isinstance(default, int) and default > 0)
+        most = MOST_OF_A_KIND if counts else LARGEST_NUMBER
+        if not abs(value) <= most:
+            return f"at most {most:,.0f}"
     if isinstance(default, bool) or not isinstance(default, int | float):
         return None
     if value is None and "None" in str(parameter.annotation):

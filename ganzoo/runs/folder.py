@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.errors import GanzooError
+from ganzoo.reading import read_bytes, yaml_text
 from ganzoo.runs.schema import MetricsFile, RunInfo
 from ganzoo.runs.writing import write_atomically
 
@@ -22,8 +21,6 @@ Model = TypeVar("Model", bound=BaseModel)
 SAMPLE_CELL_PX, SAMPLE_HEADER_PX = 96, 22
 """Layout of ``samples/images_<seen>.png``: a header line, then square cells; a row per face: source, every target, cycle."""
 EDIT_LOCALITY = "edit_locality.csv"
-LARGEST_RECORD_BYTES = 64 * 2**20
-"""A record of a run takes kilobytes; what is larger than this is none, and reading it would only take time and memory."""
 
 
 @dataclass(frozen=True)
@@ -157,25 +154,6 @@ _FILES = frozenset(
 )
 
 
-def read_bytes(path: Path, most: int = LARGEST_RECORD_BYTES) -> bytes:
-    """Reads a file that may be anything: a pipe or a device, on which reading waits or never ends, is refused.
-
-    Raises:
-        GanzooError: Missing, no file, not readable, or larger than ``most``.
-    """
-    try:
-        facts = path.stat()
-        if not S_ISREG(facts.st_mode):
-            raise GanzooError(f"{path} is no file.")
-        if facts.st_size > most:
-            raise GanzooError(f"{path} has {facts.st_size:,} bytes, more than any such file of a run.")
-        return path.read_bytes()
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
-            raise GanzooError(f"{path} is missing.") from error
-        raise GanzooError(f"Cannot read {path}: {error.strerror}.") from error
-
-
 def read_json(path: Path, model: type[Model]) -> Model:
     """Reads and validates a JSON file.
 
@@ -203,8 +181,7 @@ def write_json(path: Path, record: BaseModel) -> None:
 
 def write_yaml(path: Path, record: BaseModel) -> None:
     """Writes a record as YAML, atomically, its fields in order."""
-    text = yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda file: file.write_text(yaml_text(record.model_dump(mode="json")), encoding="utf-8"))
 
 
 def _as_name(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.errors import GanzooError
-from ganzoo.runs.folder import read_bytes
+from ganzoo.reading import read_bytes
 
 LARGEST_TABLE_BYTES = 2**30
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")

@@ -19,7 +19,7 @@ from ganzoo.data.base import Dataset
 from ganzoo.data.conditions import TARGET_SAMPLERS, ActionUnits
 from ganzoo.data.pixels import dequantized
 from ganzoo.data.resident import Batch, Batches, make_batches
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, listed
 from ganzoo.models.base import Discriminator, Generator
 from ganzoo.training.compilation import compile_networks
 from ganzoo.training.context import Asked, StepContext, joined, share
@@ -375,8 +375,12 @@ class Trainer:
         """Leaves a phase's gradients with its parameters, and gives the values of its terms."""
         context.begin(phase.settings.side, with_graph, phase.settings.style)
         with self.fabric.autocast():
-            values = torch.stack([_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)])
+            found = [_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)]
+            values = torch.stack(found)
         total = (values * phase.weights.on_device).sum()
+        if not all(value.requires_grad for value in found):
+            without = listed([name for name, value in zip(phase.names, found, strict=True) if not value.requires_grad])
+            raise GanzooError(f"No gradient comes from the term {without} in the phase of {phase.label}: it would train nothing.")
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         if total.requires_grad:
             total.backward(inputs=phase.parameters)
