@@ -11,6 +11,7 @@ from ganzoo.config import Component, Phase, Recipe
 from ganzoo.data.conditions import shared_prototypes, without_prototype
 from ganzoo.data.expressions import EMOTIONS
 from ganzoo.errors import GanzooError, in_one_line, in_short, is_interrupt, listed, shortened
+from ganzoo.faults import reason_in_words
 from ganzoo.losses.base import LossTerm
 from ganzoo.models.base import DiscriminatorSpec, GeneratorSpec, NetworkSpec, argument_problems, zero_problems
 from ganzoo.models.cost import trial_problems
@@ -108,7 +109,7 @@ def _trial_problems(role: str, component: Component, images: ImageFacts) -> list
         if is_interrupt(error):
             raise
         settings = listed([f"{name}={in_short(value)}" for name, value in component.arguments.items()])
-        reason = in_one_line(error).rstrip(".")
+        reason = reason_in_words(error).rstrip(".")
         return [f"cannot work with {settings or 'its own settings'} on such images ({reason})"]
 
 

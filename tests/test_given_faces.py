@@ -50,7 +50,7 @@ def test_numbers_are_taken_as_they_are() -> None:
         (np.zeros(SHAPE, np.int64), "uint8"),
         (np.array(["a", "b"]), "pictures of Pillow, or files; not a ndarray"),
         (None, "not a NoneType"),
-        ("no/such/face.png", "Cannot read no/such/face.png"),
+        ("no/such/face.png", "no/such/face.png is missing"),
         (Path(__file__), "is not a readable picture"),
         (_picture(size=(20, 16)), "crop it to the face, a square"),
         (np.zeros((0, *SHAPE), np.uint8), "no images"),

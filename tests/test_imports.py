@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "data": ("registry", "runs", "config"),
     "models": ("registry", "runs", "config"),
     "losses": ("tensor_files", "registry", "runs", "config"),
-    "compatibility": ("config", "registry", "models", "losses", "data"),
+    "compatibility": ("faults", "config", "registry", "models", "losses", "data"),
     "overrides": ("reading", "config", "registry"),
     "reproduction": ("reading", "runs", "config", "overrides"),
     "suite": ("reading", "config", "overrides"),

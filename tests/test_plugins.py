@@ -310,9 +310,10 @@ def test_a_part_that_fails_is_one_line_that_names_it_and_leaves_no_folder(tmp_pa
     run += ["--plugin", plugin, "--results", tmp_path / "results"]
     term = "stages.0.phases.1.terms"
     expected = {
-        "generator=leaves": "faulty.py, line 11, in Leaves.__init__: SystemExit: 3. 'ganzoo --debug' shows the traceback.",
+        "generator=leaves": "'leaves' cannot work with width=4 on such images (faulty.py, line 11, in Leaves.__init__: "
+        "SystemExit: 3)",
         "generator=raises": "faulty.py, line 17, in Raises.forward: ValueError: no way. 'ganzoo --debug' shows the traceback.",
-        "generator=deaf": "No gradient reaches generator: its terms (adversarial, classification, cycle) do not depend on it.",
+        "generator=deaf": "No gradient comes from the term cycle in the phase of generator: it would train nothing.",
         "discriminator=inplace": "modified by an inplace operation",
         f"{term}.says_no=1": "faulty.py, line 38, in SaysNo.__call__: RuntimeError: says no.",
         f"{term}.many=1": "The term 'many' gives values of shape (8,); a loss is one number, a tensor without dimensions.",

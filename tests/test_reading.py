@@ -80,7 +80,7 @@ def test_a_file_that_never_ends_or_is_too_large_is_not_read(tmp_path: Path) -> N
         (tmp_path / "pipe.yaml", "it is no plain file"),
         (tmp_path, "it is a folder"),
         (large, "too large to be read: 2.5 GB"),
-        (tmp_path / "none.yaml", "No such file"),
+        (tmp_path / "none.yaml", "none.yaml is missing"),
     ):
         with pytest.raises(GanzooError, match=words):
             read_yaml(path)

@@ -87,7 +87,7 @@ def test_the_gradient_goes_through_the_generated_image() -> None:
         (lambda: Identity(distance="l2"), "cosine and l1, not 'l2'"),  # type: ignore[arg-type]  # a recipe's slip
         (lambda: Perceptual(weights_kind="vgg-face"), "weights_kind is imagenet or vgg_face, not 'vgg-face'"),  # type: ignore[arg-type]
         (lambda: Identity(weights_kind="vgg_face"), "says what a file holds; name it: weights=FILE"),
-        (lambda: Perceptual(weights="nowhere.pth"), "weights nowhere.pth do not exist; name a local file"),
+        (lambda: Perceptual(weights="nowhere.pth"), "weights nowhere.pth do not exist. Name a local file"),
     ],
 )
 def test_what_is_not_offered_is_refused(make: Any, message: str) -> None:
@@ -155,7 +155,7 @@ def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
     other, broken = tmp_path / "other.safetensors", tmp_path / "broken.pth"
     save_file({"features.0.weight": torch.zeros(1)}, other)
     broken.write_text("no tensors")
-    for path, message in ((other, "does not hold the convolutions of VGG-16"), (broken, "is not a file of named tensors")):
+    for path, message in ((other, "does not hold the convolutions of VGG-16"), (broken, "is not a file of tensors")):
         with pytest.raises(GanzooError, match=message) as refusal:
             Vgg16(path)
         assert "\n" not in str(refusal.value)
