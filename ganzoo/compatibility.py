@@ -41,7 +41,7 @@ def check_compatible(recipe: Recipe, images: ImageFacts, class_names: Sequence[s
     DISCRIMINATORS.get(recipe.discriminator.name)
     problems = list(dict.fromkeys(islice(find_problems(recipe, images, class_names), _MOST_PROBLEMS)))
     if problems:
-        raise GanzooError(f"Recipe '{shortened(recipe.name)}' cannot run on this data: {listed(problems, '; ')}.")
+        raise GanzooError(f"Recipe '{shortened(recipe.name)}' cannot run on this data: {listed(problems, '; ', most=20)}.")
 
 
 def check_terms(recipe: Recipe) -> None:

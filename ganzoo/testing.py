@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors.torch import load, save
@@ -45,6 +45,7 @@ from ganzoo.training.trainer import Trainer
 
 Kind = Literal["generator", "discriminator"]
 NetworkCheck = Callable[[Kind, str], None]
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 RecipeCheck = Callable[[str | Recipe], None]
 
 CHANNELS, MOST_CLASSES, CLASSES, COUNT = (1, 3), 8, 4, 8
@@ -143,9 +144,22 @@ def check_gradients(kind: Kind, name: str) -> None:
     assert not dead, f"{kind} '{name}': no gradient reaches {', '.join(dead)}."
 
 
+def nudged(network: AnyModule) -> AnyModule:
+    """The network with N(0, 0.02²) added to every parameter, the same each time, as if it had trained a little."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=random))
+    return network
+
+
 def check_condition(kind: Kind, name: str) -> None:
-    """Every wanted class gives another output; a network that declares no condition takes none."""
-    network = _create(kind, name).eval()
+    """Every wanted class gives another output; a network that declares no condition takes none.
+
+    A network may start blind to its condition (conditional norms whose gains are all 1, last layers of zeros), so its weights are
+    moved a little first.
+    """
+    network = nudged(_create(kind, name)).eval()
     if network.spec.condition is None:
         assert kind == "discriminator", f"generator '{name}' declares no condition, so it cannot be asked for an expression."
         return

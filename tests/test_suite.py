@@ -383,7 +383,7 @@ def test_a_record_that_is_no_file_is_in_conflict(pretended: list[str], tmp_path:
         folder.info.unlink()
     first.info.mkdir()
     second.info.symlink_to(second.info)
-    with pytest.raises(GanzooError, match=r"(?s)run\.json: Is a directory.*run\.json: Too many levels"):
+    with pytest.raises(GanzooError, match=r"(?s)run\.json: it is a folder.*run\.json: Too many levels"):
         plan(tmp_path, **TWO)
 
 

@@ -131,7 +131,7 @@ def test_weights_come_from_the_path_given_or_from_the_cache(tmp_path: Path) -> N
     kept = tmp_path / "hub" / "checkpoints" / WEIGHTS_NAME
     kept.touch()
     assert find_weights(None) == kept
-    (given := tmp_path / "given.pth").touch()
+    (given := tmp_path / "given.pth").write_bytes(b"weights")
     assert find_weights(given) == given
 
 

@@ -67,6 +67,7 @@ def same_but_for_time(first: Evaluation, second: Evaluation) -> None:
 
 
 NAN, INF = float("nan"), float("inf")
+UNCHECKED = SourceTargetAccuracy.model_construct(class_names=["a"], values=[[NAN]])
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nan": ({"value": NAN}, "its value is nan, not a finite number"),
     "infinity": ({"value": INF}, "its value is inf"),
@@ -80,7 +81,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "list of details": ({"details": [1.0]}, "details must be a mapping, not a list"),
     "nameless detail": ({"details": {1: 1.0}}, "the keys of details must be words"),
     "confusion": ({"confusion": [[1]]}, "a list where a Confusion is asked for"),
-    "matrix": ({"source_target": SourceTargetAccuracy(class_names=["a"], values=[[NAN]])}, "not plain finite JSON"),
+    "matrix": ({"source_target": UNCHECKED}, "not plain finite JSON"),
     "array": ({"per_pair": {"c": np.zeros(PAIRS)}}, "column 'c' is a ndarray, not a tensor"),
     "list": ({"per_pair": {"c": [0.0] * PAIRS}}, "column 'c' is a list"),
     "two dimensions": ({"per_pair": {"c": torch.zeros(PAIRS, 1)}}, "column 'c' has 2 dimensions, not 1"),

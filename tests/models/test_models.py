@@ -23,6 +23,7 @@ from ganzoo.models.base import (
 )
 from ganzoo.models.cost import count_parameters, macs_per_image, traced_parameters
 from ganzoo.registry import DISCRIMINATORS, GENERATORS
+from ganzoo.testing import nudged
 
 COUNT = 3
 FER = (1, 48, 4)  # channels, side in pixels, classes
@@ -117,7 +118,7 @@ def test_the_source_changes_the_output(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), EVERY_NETWORK)
 def test_the_condition_changes_the_output(kind: str, name: str) -> None:
-    network = _create(kind, name).eval()
+    network = nudged(_create(kind, name)).eval()
     if network.spec.condition is None:
         with pytest.raises(TypeError):
             network(_source(network, 1, 32), torch.zeros(COUNT, 4))
