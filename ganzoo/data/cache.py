@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ganzoo.data.base import SPLIT_NAMES, Split
+from ganzoo.runs.writing import write_atomically
 
 _READ_BYTES = 1 << 20
 
@@ -82,19 +82,9 @@ def _read(path: Path) -> CacheEntry | None:
 
 def _write(path: Path, entry: CacheEntry) -> None:
     # The cache is a convenience: a full disk or a read-only home must not stop anybody from training.
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
-        tensors = {name: tensor.contiguous() for name, tensor in entry.tensors.items()}
-        save_file(tensors, temporary, metadata={"facts": json.dumps(entry.facts)})
-        temporary.replace(path)
-    except (OSError, SafetensorError):
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
+    tensors = {name: tensor.contiguous() for name, tensor in entry.tensors.items()}
+    with suppress(OSError, SafetensorError):
+        write_atomically(path, lambda file: save_file(tensors, file, metadata={"facts": json.dumps(entry.facts)}))
 
 
 def files_digest(files: Iterable[tuple[str, Path]]) -> str:

@@ -107,10 +107,10 @@ def _default_budget_bytes(device: torch.device) -> int:
 
 
 class _Drawn(NamedTuple):
-    """What an epoch shows, place by place: P places of one picture each, or of three where references stand beside it.
+    """What N places of an epoch show: P pictures each, one, or three where references stand beside it.
 
     Attributes:
-        pictures: Positions in the split, int64 ``(P, 1)`` or ``(P, 3)``, the image itself first.
+        pictures: Positions in the split, int64 ``(N, P)``, the image itself first.
         mirrored: bool, of the same shape.
     """
 
