@@ -9,11 +9,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ganzoo.data.decoding import BadItemError, is_picture
+from ganzoo.data.decoding import LARGEST_PICTURE_BYTES, BadItemError, is_picture, too_large
 from ganzoo.data.naming import is_machine_made, path_parts
+from ganzoo.errors import shortened
 
 ARCHIVE_ERRORS = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError)
 """What reading a damaged or encrypted archive raises."""
@@ -70,13 +72,40 @@ def members(path: Path) -> list[Member]:
     if is_zip(path):
         with zipfile.ZipFile(path) as archive:
             return [Member(info.filename, info.CRC) for info in archive.infolist() if not info.filename.endswith(("/", "\\"))]
+    state = path.stat()
+    return _tar_members(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=16)
+def _tar_members(path: Path, mtime_ns: int, size: int) -> list[Member]:
+    """Found by reading all of it, and so only once."""
     with tarfile.open(path) as tar:
-        return [Member(info.name, _checksum(tar, info)) for info in tar if info.isfile()]
+        return [Member(info.name, _checksum(tar, info)) for info in _walked(tar) if not info.isdir()]
+
+
+def _walked(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar in their order; what only a bomb unpacks to is refused before it is unpacked."""
+    for info in tar:
+        if info.offset_data + info.size > _LARGEST_TAR_BYTES or (is_picture(info.name) and info.size > LARGEST_PICTURE_BYTES):
+            raise tarfile.ReadError(f"{shortened(info.name)} has {info.size / 1e9:.1f} GB")
+        yield info
 
 
 def _checksum(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int:
-    content = tar.extractfile(info) if is_picture(path_parts(info.name)[-1]) else None
-    return zlib.crc32(content.read()) if content else 0
+    content = _extracted(tar, info) if is_picture(info.name) else b""
+    return 0 if isinstance(content, BadItemError) else zlib.crc32(content)
+
+
+def _extracted(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes | BadItemError:
+    """The content of a picture in a tar, links to others there included."""
+    try:
+        member = tar.extractfile(info)
+    except KeyError:
+        return BadItemError(f"is a link to {shortened(info.linkname)}, which is not in the archive")
+    if member is None:
+        return BadItemError("is no plain file")
+    content = member.read(LARGEST_PICTURE_BYTES + 1)
+    return content if len(content) <= LARGEST_PICTURE_BYTES else too_large()
 
 
 def open_member(path: Path, name: str) -> BinaryIO:
@@ -124,7 +153,8 @@ def _zip_contents(path: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes
     with zipfile.ZipFile(path) as archive:
         for name in names:
             try:
-                yield name, archive.read(name)
+                is_large = archive.getinfo(name).file_size > LARGEST_PICTURE_BYTES
+                yield name, too_large() if is_large else archive.read(name)
             except ARCHIVE_ERRORS as error:
                 yield name, _unreadable(path, error)
 
@@ -132,8 +162,8 @@ def _zip_contents(path: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes
 def _tar_contents(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes | BadItemError]]:
     with tarfile.open(path) as tar:
         for info in tar:
-            if info.name in wanted and info.isfile() and (member := tar.extractfile(info)):
-                yield info.name, member.read()
+            if info.name in wanted and not info.isdir():
+                yield info.name, _extracted(tar, info)
 
 
 def _unreadable(path: Path, error: BaseException) -> BadItemError:

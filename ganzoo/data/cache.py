@@ -93,6 +93,8 @@ def files_digest(files: Iterable[tuple[str, Path]]) -> str:
     for name, path in files:
         content = hashlib.sha256()
         try:
+            if path.exists() and not path.is_file():
+                raise OSError(f"{path} is no plain file")
             with path.open("rb") as file:
                 while block := file.read(_READ_BYTES):
                     content.update(block)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,9 @@ PICTURE_SUFFIXES = (
 MID_GREY = 128
 """What stands behind transparent pixels, and beside pictures that are padded."""
 COMPOSITED = "laid over mid grey where transparent"
+FIRST_OF_SEVERAL = "the first of several pictures in one file (animated, or of many pages)"
+REDUCED = "reduced from 16 bits to 8"
+LARGEST_PICTURE_BYTES = 1 << 28
 _DEEP_MODES = ("I", "F")
 _SHORT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _GREY_MODES = ("1", "L", "LA", "La")
@@ -58,10 +63,11 @@ def decode_grey(data: bytes, size_px: int) -> Decoded:
     Raises:
         BadItemError: Not a picture, damaged, or of another size.
     """
-    picture = _open(data)
+    picture, found = _open(data)
     if picture.size != (size_px, size_px):
         raise BadItemError(f"is {picture.width}x{picture.height} pixels, not {size_px}x{size_px}")
-    opaque, changes = _opaque(*_in_8_bits(picture))
+    shallow, reduced = _in_8_bits(picture)
+    opaque, changes = _opaque(shallow, (*found, *reduced))
     return Decoded(np.asarray(opaque.convert("L"), dtype=np.uint8), changes)
 
 
@@ -71,11 +77,15 @@ def decode_any(data: bytes) -> Decoded:
     Raises:
         BadItemError: Not a picture, damaged, or with more than 16 bits per channel.
     """
-    return decode_picture(_open(data))
+    return decode_picture(*_open(data))
 
 
-def decode_picture(picture: Image.Image) -> Decoded:
+def decode_picture(picture: Image.Image, found: tuple[str, ...] = ()) -> Decoded:
     """The same for a picture that Pillow has opened.
+
+    Args:
+        picture: Opened.
+        found: What has been done to it so far, in words.
 
     Raises:
         BadItemError: It has more than 16 bits per channel, or is a file that turns out to be damaged.
@@ -86,7 +96,7 @@ def decode_picture(picture: Image.Image) -> Decoded:
         raise BadItemError("is not a readable picture") from error
     upright, turned = _upright(picture)
     shallow, reduced = _in_8_bits(upright)
-    opaque, changes = _opaque(shallow, (*turned, *reduced))
+    opaque, changes = _opaque(shallow, (*found, *turned, *reduced))
     if opaque.mode in _GREY_MODES:
         return Decoded(np.asarray(opaque.convert("L"), dtype=np.uint8), changes)
     if opaque.mode not in ("RGB", "P"):
@@ -96,19 +106,25 @@ def decode_picture(picture: Image.Image) -> Decoded:
     return Decoded(colours if has_colour else np.ascontiguousarray(colours[..., 0]), changes)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
+    """A picture, and what opening it alone has done to it."""
     try:
         picture = Image.open(io.BytesIO(data))
+        found = (FIRST_OF_SEVERAL,) if getattr(picture, "is_animated", False) else ()
+        # Pillow itself takes the upper halves of colours of 16 bits.
+        is_deep = picture.mode not in _SHORT_MODES and any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
         picture.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadItemError("has more pixels than any picture of a face") from error
+    except (OSError, ValueError, SyntaxError) as error:
         reason = "is not a readable picture" if data else "is an empty file"
         raise BadItemError(reason) from error
-    return picture
+    return picture, (*found, REDUCED) if is_deep else found
 
 
 def _upright(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     try:
-        if picture.getexif().get(ExifTags.Base.Orientation, 1) in (None, 1):
+        if picture.getexif().get(ExifTags.Base.Orientation) not in range(2, 9):
             return picture, ()
         return ImageOps.exif_transpose(picture), ("turned upright, as their EXIF data say",)
     except (OSError, ValueError, SyntaxError, struct.error):  # Damaged EXIF data do not make a picture unreadable.
@@ -124,7 +140,7 @@ def _in_8_bits(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if values.max() < 256:
         raise BadItemError("has more than 8 bits per channel and no value above 255: it is black, or was meant to have 8")
     # 65,535 becomes 255: rounded, in whole numbers.
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8)), ("reduced from 16 bits to 8",)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)), (REDUCED,)
 
 
 def _opaque(picture: Image.Image, changes: tuple[str, ...]) -> tuple[Image.Image, tuple[str, ...]]:
@@ -170,7 +186,9 @@ def decode_all(
         except BadItemError as error:
             return f"{name} {error}"
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")  # of damaged EXIF data and the like
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         results = list(pool.map(attempt, items))
     arrays = [None if isinstance(result, str) else result.pixels for result in results]
     changes = Counter(change for result in results if isinstance(result, Decoded) for change in result.changes)
@@ -184,9 +202,19 @@ def read_file(path: Path) -> bytes:
         BadItemError: It cannot be read.
     """
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # A pipe would be waited for without end.
+            raise BadItemError("is no plain file")
+        if state.st_size > LARGEST_PICTURE_BYTES:
+            raise too_large()
         return path.read_bytes()
     except OSError as error:
         raise BadItemError(f"cannot be read ({error.strerror or type(error).__name__})") from error
+
+
+def too_large() -> BadItemError:
+    """Why a file of more bytes than `LARGEST_PICTURE_BYTES` is not read."""
+    return BadItemError(f"has over {LARGEST_PICTURE_BYTES / 1e6:.0f} MB, which is no picture of a face")
 
 
 def refuse_bad_items(bad: Sequence[str], *, skip_bad: bool, dataset: str) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.data.decoding import COMPOSITED, MID_GREY, BadItemError, decode_any, decode_grey
+from ganzoo.data.decoding import COMPOSITED, FIRST_OF_SEVERAL, MID_GREY, BadItemError, decode_all, decode_any, decode_grey
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 ALPHA = np.where(np.arange(256).reshape(16, 16) % 2 == 0, 255, 0).astype(np.uint8)
@@ -73,3 +75,28 @@ def test_cmyk_is_converted_and_says_so() -> None:
     colours = Image.fromarray(np.stack([GREY, GREY.T, GREY[::-1]], axis=2))
     decoded = decode_any(saved(colours.convert("CMYK"), "TIFF"))
     assert decoded.pixels.shape == (16, 16, 3) and decoded.changes == ("converted from CMYK to RGB",)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG"])
+def test_of_several_pictures_in_one_file_the_first_is_read_and_it_is_said(kind: str) -> None:
+    others = [Image.fromarray(255 - GREY), Image.fromarray(GREY.T.copy())]
+    decoded = decode_any(saved(Image.fromarray(GREY), kind, save_all=True, append_images=others))
+    assert np.array_equal(decoded.pixels, GREY) and decoded.changes == (FIRST_OF_SEVERAL,)
+
+
+def test_colours_of_sixteen_bits_are_said_to_be_reduced() -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + np.repeat(row[:, None].astype(">u2") * 257, 3, axis=1).tobytes() for row in GREY)
+    header = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    decoded = decode_any(data)
+    assert np.array_equal(decoded.pixels, GREY) and decoded.changes == ("reduced from 16 bits to 8",)
+
+
+def test_a_picture_of_too_many_pixels_is_a_bad_item_and_nothing_warns(recwarn: pytest.WarningsRecorder) -> None:
+    damaged_exif = saved(Image.fromarray(GREY), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    huge = saved(Image.new("1", (12_000, 9_000)))
+    _, bad, changes = decode_all([("a", huge), ("b", damaged_exif)], decode_any)
+    assert bad == ["a has more pixels than any picture of a face"] and not changes and not recwarn.list
