@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -136,10 +137,7 @@ def print_audit(
 def _print_report(report: AuditReport, console: Console) -> None:
     shape = " × ".join(str(side) for side in report.image_shape)
     console.print(f"{report.dataset}: {shape}, content {report.content_hash[:12]}", markup=False, soft_wrap=True)
-    table = Table("part", *map(escape, report.class_names), "all", box=None, header_style="bold")
-    for part, counts in report.counts.items():
-        table.add_row(part, *(f"{count:,}" for count in counts), f"{sum(counts):,}")
-    console.print(table)
+    console.print(_counts(report, console.width))
     facts = {
         "identical images": f"{report.duplicate_images:,} in {report.duplicate_groups:,} groups",
         "groups across parts": _pairs(report.straddling_groups),
@@ -157,6 +155,21 @@ def _print_report(report: AuditReport, console: Console) -> None:
         console.print(f"    {item}", markup=False)
     for name, value in notes.items():
         console.print(f"  {name:<{width}}{value}", markup=False, soft_wrap=True)
+
+
+def _counts(report: AuditReport, width: int) -> Table:
+    """Images per part and class: a row for each part or, where the classes do not fit side by side, for each class."""
+    columns = {part: [f"{count:,}" for count in (*counts, sum(counts))] for part, counts in report.counts.items()}
+    titles = [*report.class_names, "all"]
+    if sum(max(cell_len(title), 6) + 2 for title in ["part", *titles]) <= width:
+        table = Table("part", *map(escape, titles), box=None, header_style="bold")
+        for part, cells in columns.items():
+            table.add_row(part, *cells)
+        return table
+    table = Table("class", *columns, box=None, header_style="bold")
+    for title, *cells in zip(titles, *columns.values(), strict=True):
+        table.add_row(escape(title), *cells)
+    return table
 
 
 def _in_words(value: object) -> str:

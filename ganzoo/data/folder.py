@@ -1,7 +1,7 @@
 """Any tree of pictures: ``folder:PATH`` reads ``PATH/split/class/*.png``, or ``PATH/class/*.png``.
 
-Splits are ``train`` (or ``training``), ``val`` (``valid``, ``validation``, ``PublicTest``) and ``test`` (``testing``,
-``PrivateTest``) in any case; a single held-out one is divided into val and test by pixel hash, and class folders alone into all
+Splits are ``train`` (or ``training``), ``val`` (``valid``, ``validation``, ``dev``) and ``test`` (``testing``, ``eval``,
+and what `ganzoo.data.naming` knows) in any case; a single held-out one is divided into val and test by pixel hash, and class folders alone into all
 three. Classes are the folders' names, sorted. Any size and any channels: see `load_folder`.
 """
 
@@ -27,7 +27,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
 
 # Part of the cache key: raise it when the same files decode to something else.
-_DECODER_VERSION = "2"
+_DECODER_VERSION = "3"
 _FITTED: dict[Fit, str] = {
     "crop": "cut to the square in their middle",
     "pad": "set into a grey square",
@@ -60,7 +60,7 @@ def load_folder(name: str, options: DataOptions) -> Dataset:
     labels = [picture.class_name for picture in kept]
     parts, split_rule = complete_parts([picture.part for picture in kept], digests, labels)
     splits = _splits(entry.tensors["images"], kept, parts, class_names)
-    require_every_class(name, class_names, splits)
+    require_every_class(name, class_names, splits, entry.facts["bad"])
     facts = {
         "form": "folders",
         "num_files": len(tree.pictures),
@@ -144,7 +144,8 @@ def _drop_other_sizes(arrays: list[NDArray[np.uint8] | None], pictures: Sequence
     bad = []
     for index, array in enumerate(arrays):
         if array is not None and array.shape[:2] != (height, width):
-            bad.append(f"{pictures[index].name} is {array.shape[1]}x{array.shape[0]} pixels, not {width}x{height}")
+            found = f"{array.shape[1]}x{array.shape[0]}"
+            bad.append(f"{pictures[index].name} is {found} pixels, not {width}x{height} (--image-size resizes all)")
             arrays[index] = None
     return bad
 

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from ganzoo.data.base import SPLIT_NAMES, DataNotFoundError
 from ganzoo.data.decoding import is_picture
-from ganzoo.data.naming import contents_of, is_machine_made, part_of, same_class_key, short_list, suffix_counts
+from ganzoo.data.naming import (
+    contents_of,
+    files_below,
+    is_machine_made,
+    part_of,
+    same_class_key,
+    short_list,
+    suffix_counts,
+)
 from ganzoo.data.splitting import UNKNOWN_PART
 from ganzoo.errors import GanzooError
 
@@ -63,7 +71,7 @@ def find_tree(root: Path, asked: str) -> Tree:
     folders = _part_folders(place)
     has_parts = any(map(_has_classes, folders))
     tops = folders if has_parts else [place]
-    files = sorted(file for top in tops for file in _files(top))
+    files = sorted(file for top in tops for file in files_below(top))
     pictures = [
         Picture(part_of(top.name) or "" if has_parts else UNKNOWN_PART, file.parent.name, file.relative_to(root).as_posix(), file)
         for file in files
@@ -73,7 +81,9 @@ def find_tree(root: Path, asked: str) -> Tree:
     _refuse_empty_classes(asked, tops, {picture.class_name for picture in pictures})
     pictures, remarks = _one_name_for_each_class(sorted(pictures, key=lambda picture: picture.name))
     if has_parts:
-        _refuse_different_parts(asked, pictures)
+        _refuse_different_parts(asked, pictures, place)
+        left_out |= _beside_parts(place, tops)
+        remarks = (*_folders_of_one_part(tops), *remarks)
     if place != root:
         remarks = (f"Read from its subfolder {place.relative_to(root).as_posix()}.", *remarks)
     return Tree(pictures, left_out, remarks)
@@ -124,14 +134,6 @@ def _part_folders(folder: Path) -> list[Path]:
     return [sub for sub in _subfolders(folder) if part_of(sub.name) is not None]
 
 
-def _files(top: Path) -> list[Path]:
-    """Everything below a folder that is no folder; class folders that are links are looked into."""
-    linked = [link for link in top.iterdir() if link.is_symlink() and link.is_dir()]
-    paths = [*top.rglob("*"), *(path for link in linked for path in link.iterdir())]
-    # A link to nothing is a picture that cannot be read.
-    return [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
-
-
 def _is_left_behind(file: Path, top: Path) -> bool:
     return any(is_machine_made(part) for part in file.relative_to(top).parts)
 
@@ -155,6 +157,20 @@ def _left_out(files: Sequence[Path], read: set[Path], tops: Sequence[Path]) -> d
     return dict(reasons)
 
 
+def _beside_parts(place: Path, tops: Sequence[Path]) -> dict[str, int]:
+    """Folders beside the parts that hold pictures, in words, and how many."""
+    counts = {sub.name: sum(is_picture(file.name) for file in files_below(sub)) for sub in _subfolders(place) if sub not in tops}
+    names = [name for name, count in counts.items() if count]
+    return {f"pictures in folders that are no parts ({short_list(names)})": sum(counts.values())} if names else {}
+
+
+def _folders_of_one_part(tops: Sequence[Path]) -> list[str]:
+    by_part: dict[str, list[str]] = {}
+    for top in tops:
+        by_part.setdefault(part_of(top.name) or "", []).append(top.name)
+    return [f"Read as one part, {part}: {short_list(names)}." for part, names in by_part.items() if len(names) > 1]
+
+
 def _refuse_empty_classes(asked: str, tops: Sequence[Path], filled: set[str]) -> None:
     empty = {folder.name: folder for top in tops for folder in _subfolders(top) if folder.name not in filled}
     if not empty:
@@ -172,24 +188,31 @@ def _one_name_for_each_class(pictures: list[Picture]) -> tuple[list[Picture], tu
     for picture in pictures:
         spellings.setdefault(same_class_key(picture.class_name), {}).setdefault(picture.part, set()).add(picture.class_name)
     names: dict[str, str] = {}
+    several: list[str] = []
     for by_part in spellings.values():
         if any(len(inside) > 1 for inside in by_part.values()):  # In one part, two spellings are two classes.
+            several.append(short_list(sorted(set.union(*by_part.values()))))
             continue
         (first,) = next(by_part[part] for part in (*SPLIT_NAMES, UNKNOWN_PART) if part in by_part)
         names |= {other: first for inside in by_part.values() for other in inside if other != first}
     renamed = [replace(picture, class_name=names.get(picture.class_name, picture.class_name)) for picture in pictures]
     read = ", ".join(f"{other!r} as {first!r}" for other, first in sorted(names.items()))
-    return renamed, (f"Class names that differ between parts are read as one: {read}.",) if names else ()
+    remarks = [f"Class names that differ between parts are read as one: {read}."] if names else []
+    remarks += (
+        [f"Names that may mean one class stand side by side, and are read as several: {'; '.join(several)}."] if several else []
+    )
+    return renamed, tuple(remarks)
 
 
-def _refuse_different_parts(asked: str, pictures: Sequence[Picture]) -> None:
+def _refuse_different_parts(asked: str, pictures: Sequence[Picture], place: Path) -> None:
     by_part: dict[str, set[str]] = {}
     for picture in pictures:
         by_part.setdefault(picture.part, set()).add(picture.class_name)
     if "train" not in by_part or len(by_part) == 1:
         raise GanzooError(
-            f"{asked}: only '{next(iter(by_part))}' has pictures; train and val or test are needed "
-            "(a folder of class folders alone is split by pixel hash: name that folder)."
+            f"{asked}: only {' and '.join(map(repr, by_part))} {'has' if len(by_part) == 1 else 'have'} pictures; train and val "
+            "or test are needed (a folder of class folders alone is split by pixel hash: name that folder). "
+            f"{place.absolute()} {contents_of(place)}."
         )
     everywhere = set.union(*by_part.values())
     lacking = [

@@ -11,16 +11,20 @@ from pathlib import Path, PurePosixPath
 PARTS: Mapping[str, str] = {
     "train": "train",
     "training": "train",
+    "dev": "val",
+    "development": "val",
     "val": "val",
     "valid": "val",
     "validation": "val",
     "publictest": "val",
+    "eval": "test",
+    "evaluation": "test",
     "test": "test",
     "testing": "test",
     "privatetest": "test",
 }
-"""Names of parts, as letters alone and in lower case. Of FER2013's competition, PublicTest was for the leaderboard while it ran
-and PrivateTest for the final ranking."""
+"""Names of parts, as letters alone and in lower case, without a ``set`` at their end. Of FER2013's competition, PublicTest was
+for the leaderboard while it ran and PrivateTest for the final ranking."""
 
 EXPRESSION_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "angry": ("anger",),
@@ -36,15 +40,15 @@ EXPRESSION_SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 _EXPRESSIONS = {word: name for name, others in EXPRESSION_SYNONYMS.items() for word in (name, *others)}
 _NUMBERED = re.compile(r"^\d+[\s._-]+")
+_NUMBERED_REMAINS = re.compile(r"found\.\d{3}")
 _MACHINE_MADE = {
-    "@eadir",
-    "@__thumb",
-    "@recycle",
-    "@recently-snapshot",
     "#recycle",
     "#snapshot",
-    "$recycle.bin",
+    "~snapshot",
+    "recycled",
     "recycler",
+    "cvs",
+    "node_modules",
     "__macosx",
     "__pycache__",
     "system volume information",
@@ -63,7 +67,9 @@ _LONGEST_NAME = 40
 
 def is_machine_made(name: str) -> bool:
     """Whether a file or folder is hidden, or is what a system or a program leaves behind: ``.DS_Store``, ``@eaDir``, ..."""
-    return name.startswith((".", "~$")) or name.lower() in _MACHINE_MADE
+    # What begins with @ belongs to Synology and QNAP, with $ to Windows.
+    lower = name.lower()
+    return name.startswith((".", "~$", "@", "$")) or lower in _MACHINE_MADE or _NUMBERED_REMAINS.fullmatch(lower) is not None
 
 
 def path_parts(name: str) -> tuple[str, ...]:
@@ -73,7 +79,7 @@ def path_parts(name: str) -> tuple[str, ...]:
 
 def part_of(folder: str) -> str | None:
     """``train``, ``val`` or ``test`` where a folder's (or a file's) name says so, in any case; else None."""
-    return PARTS.get(re.sub(r"[\s_-]+", "", folder.casefold()))
+    return PARTS.get(re.sub(r"[\s_-]+", "", folder.casefold()).removesuffix("set"))
 
 
 def expression_of(name: str) -> str | None:
@@ -100,6 +106,13 @@ def contents_of(folder: Path) -> str:
         return f"cannot be read ({error.strerror})"
     names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries if not is_machine_made(entry.name)]
     return f"holds {short_list(names)}" if names else "is empty" if not entries else "holds hidden files only"
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Everything below a folder that is no folder; folders directly in it that are links are looked into."""
+    linked = [link for link in folder.iterdir() if link.is_symlink() and link.is_dir()]
+    paths = [*folder.rglob("*"), *(path for link in linked for path in link.iterdir())]
+    return [path for path in paths if not path.is_dir()]
 
 
 def missing_place(path: Path) -> str:

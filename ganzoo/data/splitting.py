@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from ganzoo.data.base import SPLIT_NAMES, Split
-from ganzoo.errors import GanzooError
+from ganzoo.data.naming import short_list
+from ganzoo.errors import GanzooError, listed
 
 UNKNOWN_PART = "unknown"
 HELD_OUT_RULE = "the one held-out part split into val and test by pixel hash"
@@ -50,7 +51,7 @@ def complete_parts(
         completed = [part if part == "train" else _half(digest) for part, digest in zip(completed, digests, strict=True)]
         rule = HELD_OUT_RULE
     small = _divide_small_classes(completed, digests, movable, labels or ())
-    return completed, f"{rule}, and by its rank in classes too small for that ({', '.join(map(repr, small))})" if small else rule
+    return completed, f"{rule}, and by its rank in classes too small for that ({short_list(small)})" if small else rule
 
 
 def _divide_small_classes(
@@ -85,8 +86,10 @@ def _tenth(digest: bytes) -> str:
     return {0: "val", 1: "test"}.get(int.from_bytes(digest[1:9], "big") % 10, "train")
 
 
-def require_every_class(dataset: str, class_names: Sequence[str], splits: Mapping[str, Split]) -> None:
-    """Raises a GanzooError if a class has no images in one of the three parts, naming each."""
+def require_every_class(
+    dataset: str, class_names: Sequence[str], splits: Mapping[str, Split], skipped: Sequence[str] = ()
+) -> None:
+    """Raises a GanzooError if a class has no images in one of the three parts, naming each, and what was left out as bad."""
     missing = [
         f"'{class_name}' in {part}"
         for part in SPLIT_NAMES
@@ -94,7 +97,8 @@ def require_every_class(dataset: str, class_names: Sequence[str], splits: Mappin
         if count == 0
     ]
     if missing:
+        bad = f" {len(skipped):,} items that cannot be used are left out: {listed(skipped, '; ', most=2)}." if skipped else ""
         raise GanzooError(
-            f"{dataset}: no images of {', '.join(missing)}. Every class needs images in train and held out "
-            "(a single held-out part is divided into val and test by pixel hash, which takes several images per class)."
+            f"{dataset}: no images of {listed(missing)}. Every class needs images in train and held out "
+            f"(a single held-out part is divided into val and test by pixel hash, which takes several images per class).{bad}"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 from torchvision.io import write_png
 
@@ -12,7 +13,7 @@ from ganzoo.data.audit import audit, sample_grid
 from ganzoo.data.base import Dataset, Split
 from ganzoo.data.cleaning import clean
 from ganzoo.errors import GanzooError
-from ganzoo.listing import print_audit
+from ganzoo.listing import _print_report, print_audit
 
 
 def faces(*seeds: int) -> Tensor:
@@ -83,3 +84,12 @@ def test_a_grid_without_a_file_name_is_refused_in_words(tmp_path: Path, place: s
             write_png(faces(number)[0], str(tmp_path / part / class_name / "face.png"))
     with pytest.raises(GanzooError, match=r"^Cannot write [./]: Is a directory\. Name another place with --picture\.$"):
         print_audit(f"folder:{tmp_path}", None, False, False, None, Path(place), ())
+
+
+def test_many_classes_are_rows_where_they_do_not_fit_as_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    names = tuple(f"expression {number}" for number in range(30))
+    split = Split(faces(*range(30)), torch.arange(30))
+    report = audit(Dataset("many", names, dict.fromkeys(("train", "val", "test"), split), "hash"))
+    _print_report(report, Console(width=80))
+    printed = capsys.readouterr().out
+    assert "class          train  val  test" in printed and "expression 29  1      1    1" in printed

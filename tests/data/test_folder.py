@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_images_of_other_sizes_are_bad_items_unless_all_are_resized(tmp_path: Pa
     save(tree(tmp_path) / "train" / "calm" / "odd.png", pixels(5, size_px=20))
     with pytest.raises(GanzooError, match="1 item cannot be used: train/calm/odd.png is 20x20 pixels, not 16x16"):
         load(tmp_path)
-    assert load(tmp_path, skip_bad=True).skipped == ("train/calm/odd.png is 20x20 pixels, not 16x16",)
+    assert load(tmp_path, skip_bad=True).skipped == ("train/calm/odd.png is 20x20 pixels, not 16x16 (--image-size resizes all)",)
     resized = load(tmp_path, image_size_px=8)
     assert resized.train.images.shape == (5, 1, 8, 8) and resized.skipped == ()
 
@@ -326,3 +327,31 @@ def test_a_folder_that_has_moved_is_found_below_the_data_root(tmp_path: Path) ->
     (tmp_path / "old").rename(tmp_path / "new")
     for root in (tmp_path / "new", tmp_path / "new" / "faces"):
         assert load_dataset(f"folder:{tmp_path}/old/faces", root=root).content_hash == expected
+
+
+def test_a_pipe_is_a_bad_item_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tree(tmp_path) / "train" / "calm" / "pipe.png")
+    assert load(tmp_path, skip_bad=True).skipped == ("train/calm/pipe.png is no plain file",)
+
+
+def test_what_lies_beside_the_parts_is_counted(tmp_path: Path) -> None:
+    shutil.copytree(tree(tmp_path) / "test", tmp_path / "more")
+    assert load(tmp_path).left_out == {"pictures in folders that are no parts ('more')": 4}
+    for part in ("val", "test"):
+        shutil.rmtree(tmp_path / part)
+    with pytest.raises(GanzooError, match="only 'train' has pictures; .* holds 'more/', 'train/'"):
+        load(tmp_path)
+    (tmp_path / "more").rename(tmp_path / "test")
+    (tmp_path / "train").rename(tmp_path / "valid")
+    with pytest.raises(GanzooError, match="only '(test|val)' and '(test|val)' have pictures"):
+        load(tmp_path)
+
+
+def test_two_folders_of_one_part_and_two_names_of_one_class_are_told(tmp_path: Path) -> None:
+    tree(tmp_path, ("train", "Training", "val", "test"))
+    for part in ("train", "Training", "val", "test"):
+        for old, new in (("calm", "Happy"), ("wild", "happy")):
+            (tmp_path / part / old).rename(tmp_path / part / new)
+    note = load(tmp_path).in_words()["note"]
+    assert "Read as one part, train: 'Training', 'train'." in note
+    assert "may mean one class stand side by side, and are read as several: 'Happy', 'happy'." in note

@@ -11,7 +11,8 @@ from ganzoo.data.naming import contents_of, expression_of, is_machine_made, miss
 @pytest.mark.parametrize(
     "name",
     [".DS_Store", "._x.jpg", ".ipynb_checkpoints", "@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information",
-     "lost+found", "Thumbs.db", "desktop.ini", ".AppleDouble", "#recycle"],
+     "lost+found", "Thumbs.db", "desktop.ini", ".AppleDouble", "#recycle", "@tmp", "@sharebin", "$Extend", "~snapshot", "CVS",
+     "FOUND.000", "node_modules"],
 )  # fmt: skip
 def test_what_machines_leave_behind_is_known(name: str) -> None:
     assert is_machine_made(name) and not is_machine_made("happy")
@@ -20,7 +21,8 @@ def test_what_machines_leave_behind_is_known(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "part"),
     [("Training", "train"), ("TRAIN", "train"), ("validation", "val"), ("PublicTest", "val"), ("Public_Test", "val"),
-     ("testing", "test"), ("PrivateTest", "test"), ("happy", None), ("trainer", None)],
+     ("testing", "test"), ("dev", "val"), ("Eval", "test"), ("train_set", "train"), ("testset", "test"), ("set", None),
+     ("PrivateTest", "test"), ("happy", None), ("trainer", None)],
 )  # fmt: skip
 def test_parts_are_told_by_their_names_in_any_case(name: str, part: str | None) -> None:
     assert part_of(name) == part
