@@ -22,6 +22,7 @@ from ganzoo.errors import GanzooError
 LONGEST_LINE = 1 << 20
 """Characters of a line beyond which a file is no table of faces; a row of FER2013 has 9,300 at most."""
 _QUOTED_CHARACTERS = 60
+_MOST_BLANK_LINES = 1000
 _HEAD_BYTES = 256
 _KINDS = {
     b"\x1f\x8b": "compressed (gzip)",
@@ -75,14 +76,18 @@ class CsvFile:
             return ()
 
     def rows(self, text: TextIO) -> Iterator[tuple[int, str]]:
-        """Number, from 1, and text of every line after the first.
+        """Number, from 1, and text of every line after the first; blank ones at the end are none.
 
         Raises:
             GanzooError: A line is so long that this is no table of faces.
         """
-        number = 0
+        number = blank = 0
         while line := text.readline(LONGEST_LINE):
-            number += 1
+            if line.isspace() and blank < _MOST_BLANK_LINES:
+                blank += 1
+                continue
+            yield from ((number + ahead, "\n") for ahead in range(1, blank + 1))
+            number, blank = number + blank + 1, 0
             if len(line) == LONGEST_LINE:
                 raise GanzooError(f"{self.name} row {number} has over {LONGEST_LINE:,} characters; that is no table of faces.")
             yield number, line

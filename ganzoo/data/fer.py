@@ -51,10 +51,9 @@ _FORMS: tuple[Callable[[Path], FerSource | None], ...] = (
     find_archived_folders,
     find_csv,
     find_archived_csv,
-    find_class_folders,
 )
 # Part of the cache key: raise it when the same files decode to something else.
-_DECODER_VERSION = "3"
+_DECODER_VERSION = "4"
 
 
 @DATASETS.register("fer4")
@@ -89,7 +88,7 @@ def load_fer(name: str, options: DataOptions) -> Dataset:
     if name == "fer4-clean":
         splits, cleaning_facts = clean(splits)
         facts |= {"cleaning": cleaning_facts, "counts_after_cleaning": _counts(splits, class_names)}
-    require_every_class(name, class_names, splits)
+    require_every_class(name, class_names, splits, faces.bad)
     if options.image_size_px is not None:
         splits = {part: _resized(split, options.image_size_px) for part, split in splits.items()}
     return Dataset(
@@ -136,6 +135,8 @@ def _votes_are_there(table: CsvFile) -> str:
 def _sources_in(places: Sequence[Path]) -> list[FerSource]:
     """All forms of FER2013 in some folders, most preferred first."""
     found = [find(place) for find in _FORMS for place in places]
+    # Class folders alone are the last resort: beside another form they may be a part of it by a name that nobody knows.
+    found = found if any(found) else [find_class_folders(place) for place in places]
     return [source for source in found if source is not None]
 
 

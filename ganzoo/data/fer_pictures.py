@@ -14,7 +14,7 @@ from ganzoo.data.archives import ARCHIVE_ERRORS, archives_in, contents, is_zip, 
 from ganzoo.data.cache import files_digest
 from ganzoo.data.decoding import BadItemError, decode_all, decode_grey, is_picture, read_file
 from ganzoo.data.fer_sources import CSV_CLASSES, FACE_SIZE_PX, PART_OF_USAGE, Faces, FerSource, sizes_of, stack_faces
-from ganzoo.data.naming import expression_of, is_machine_made, part_of
+from ganzoo.data.naming import expression_of, files_below, is_machine_made, part_of
 from ganzoo.data.splitting import UNKNOWN_PART
 from ganzoo.errors import GanzooError
 
@@ -129,7 +129,7 @@ def find_class_folders(place: Path) -> FerSource | None:
 
 
 def _find_below(place: Path, folders: Sequence[Path], form: str) -> FerSource | None:
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = [path for folder in folders for path in files_below(folder)]
     found = [_picture(path.relative_to(place).parts, path) for path in files]
     pictures = [picture for picture in found if picture is not None]
     return _if_fer(_Pictures(form, _in_order(pictures), left_out=_counted(len(files) - len(pictures))))
@@ -148,8 +148,8 @@ def find_archived_folders(place: Path) -> FerSource | None:
     for path in archives_in(place):
         try:
             inside = members(path)
-        except ARCHIVE_ERRORS:
-            bad.append(f"{path.name} is not a readable {'zip' if is_zip(path) else 'tar'} file")
+        except ARCHIVE_ERRORS as error:
+            bad.append(f"{path.name} is not a readable {'zip' if is_zip(path) else 'tar'} file ({error})")
             continue
         found = [_picture(member.parts, path, member.name, member.checksum) for member in inside]
         here = [picture for picture in found if picture is not None]
@@ -162,9 +162,9 @@ def find_archived_folders(place: Path) -> FerSource | None:
         for picture in here:
             twin = pictures.setdefault(picture.name, picture)
             if twin.checksum != picture.checksum:
+                places = f"twice in {path.name}" if twin.file == path else f"in {twin.file.name} and in {path.name}"
                 raise GanzooError(
-                    f"{picture.name} stands in {twin.file.name} and in {path.name} with different contents. "
-                    "Keep only one of the two zip files, or unpack the right one."
+                    f"{picture.name} stands {places} with different contents. Keep only one archive, or unpack the right one."
                 )
     form = "zipped folders" if all(map(is_zip, archives)) else "archived folders"
     return _if_fer(_Pictures(form, _in_order(pictures.values()), archives, bad, _counted(others)))

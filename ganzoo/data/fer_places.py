@@ -22,8 +22,7 @@ from ganzoo.data.naming import (
 _LEVELS_BELOW = 3
 _MOST_PLACES = 100
 _THINGS_SHOWN = 3
-_NOT_UNPACKED = (".rar", ".7z", ".zst")
-_PACKED = (*_NOT_UNPACKED, ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".7z", ".zst")
 
 
 def places_in(root: Path) -> list[Path]:
@@ -64,7 +63,9 @@ def _strange_things(places: Sequence[Path]) -> Iterator[str]:
             except ARCHIVE_ERRORS:
                 continue
             names = list(dict.fromkeys(member.parts[0] for member in inside if member.parts))
-            unpack = "; unpack that" if any(name.lower().endswith(_PACKED) for name in names) else ""
+            unpack = "; unpack that" if any(member.name.lower().endswith(_PACKED) for member in inside) else ""
             yield f"{archive.name} holds {short_list(names)} ({suffix_counts([member.name for member in inside])}){unpack}."
-        if packed := [entry.name for entry in sorted(place.iterdir()) if entry.name.lower().endswith(_NOT_UNPACKED)]:
+        looked_into = {*archives_in(place), *(table.file for table in csv_files_in(place))}
+        others = [entry for entry in sorted(place.iterdir()) if entry not in looked_into and not entry.is_dir()]
+        if packed := [entry.name for entry in others if entry.name.lower().endswith(_PACKED)]:
             yield f"{short_list(packed)} must be unpacked first."

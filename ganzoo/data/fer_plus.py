@@ -26,6 +26,7 @@ from ganzoo.errors import GanzooError
 TABLE_NAME = "fer2013new.csv"
 VOTED = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "nf")
 NO_MAJORITY, NO_FACE = "unknown", "nf"
+_COLUMNS = ("usage", *VOTED)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class PlusLabels:
     @cached_property
     def _rows(self) -> list[tuple[str, str]]:
         """Label (an expression, ``unknown`` or ``nf``) and part of every row."""
+        if lacking := [title for title in _COLUMNS if title not in self.table.titles]:
+            raise GanzooError(
+                f"{self.table.name} has no column {', '.join(lacking)}; get it again from github.com/microsoft/FERPlus."
+            )
         try:
             with closing(self.table.open()) as text:
                 text.readline()
@@ -81,7 +86,10 @@ class PlusLabels:
     def _parsed(self, number: int, line: str) -> tuple[str, str]:
         try:
             row = dict(zip(self.table.titles, (value.strip() for value in fields(line)), strict=True))
-            return majority({title: int(row[title]) for title in VOTED}), PART_OF_USAGE[row["usage"].lower()]
+            votes = {title: int(row[title]) for title in VOTED}
+            if min(votes.values()) < 0:
+                raise ValueError("no number of votes")
+            return majority(votes), PART_OF_USAGE[row["usage"].lower()]
         except (BadItemError, KeyError, ValueError):
             raise GanzooError(f"{self.table.name} row {number} is no row of votes: {quoted(line.strip())}.") from None
 
@@ -103,6 +111,8 @@ def majority(votes: Mapping[str, int]) -> str:
 
 
 def find_plus_table(place: Path) -> CsvFile | None:
-    """The table of FER+ directly in ``place`` or in an archive there, known by its columns, or None."""
+    """The table of FER+ directly in ``place`` or in an archive there, known by its columns, else by its name, or None."""
     archived = [table for _, tables in archived_csv_files_in(place) for table in tables]
-    return next((table for table in [*csv_files_in(place), *archived] if {"usage", *VOTED} <= set(table.titles)), None)
+    tables = [*csv_files_in(place), *archived]
+    by_columns = (table for table in tables if set(_COLUMNS) <= set(table.titles))
+    return next(by_columns, next((table for table in tables if table.name.lower() == TABLE_NAME), None))

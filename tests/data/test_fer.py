@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import shutil
 import sys
@@ -322,7 +323,6 @@ BAD_ROWS = {
     "joy," + "0 " * 2304 + ",Training": "has the unknown label 'joy'",
     "3" * 5000 + "," + "0 " * 2304 + ",Training": rf"has the unknown label '{'3' * 60}\.\.\.' \(allowed",
     "3" * 200_000 + "," + "0 " * 2304 + ",Training": r"is no line of CSV \(field larger than field limit",
-    "": "is an empty line",
     '3,"' + "0 " * 2304 + ",Training": "has a stray quote",
     '"3,' + "0 " * 2304 + ",Training": "has a stray quote",
     "3," + "0 " * 2304 + ",Holiday": "has the unknown Usage 'Holiday'",
@@ -339,6 +339,15 @@ def test_bad_rows_are_named_or_skipped(tmp_path: Path, row: str) -> None:
         load(tmp_path)
     dataset = load(tmp_path, skip_bad=True)
     assert len(dataset.skipped) == 1 and dataset.train.class_counts(4) == [3, 3, 3, 3]
+
+
+def test_blank_lines_are_bad_rows_between_others_and_nothing_at_the_end(tmp_path: Path) -> None:
+    lines = fer2013_csv(faces()).splitlines()
+    (tmp_path / "fer2013.csv").write_text("\n".join([*lines, "", " ", ""]))
+    assert load(tmp_path).skipped == ()
+    (tmp_path / "fer2013.csv").write_text("\n".join([*lines[:5], "", "", *lines[5:]]))
+    skipped = load(tmp_path, skip_bad=True).skipped
+    assert skipped == ("fer2013.csv row 5 is an empty line", "fer2013.csv row 6 is an empty line")
 
 
 @pytest.mark.parametrize("number", [1, 5, 35])
@@ -387,7 +396,7 @@ def test_unreadable_zip_is_named_or_skipped(tmp_path: Path) -> None:
     one_zip(tmp_path)
     with pytest.raises(GanzooError, match="broken.zip is not a readable zip file"):
         load(tmp_path)
-    assert load(tmp_path, skip_bad=True).skipped == ("broken.zip is not a readable zip file",)
+    assert load(tmp_path, skip_bad=True).skipped == ("broken.zip is not a readable zip file (File is not a zip file)",)
     (tmp_path / "broken.zip").unlink()
     assert load(tmp_path).skipped == ()
 
@@ -641,3 +650,77 @@ def test_what_must_be_unpacked_is_told(tmp_path: Path) -> None:
     (tmp_path / "fer.rar").touch()
     with pytest.raises(GanzooError, match=r"outer.zip holds 'fer2013.tar.gz' .*; unpack that. 'fer.rar' must be unpacked first"):
         load(tmp_path)
+
+
+def test_pipes_and_links_to_nothing_are_bad_items_and_linked_classes_are_read(tmp_path: Path) -> None:
+    write_folders(tmp_path / "real", picture_files(faces()))
+    expected = load(tmp_path / "real").content_hash
+    linked = tmp_path / "linked"
+    for place in (tmp_path / "real").glob("t*/*"):
+        (linked / place.parent.name).mkdir(parents=True, exist_ok=True)
+        (linked / place.parent.name / place.name).symlink_to(place)
+    assert load(linked).content_hash == expected
+    (tmp_path / "real" / "train" / "angry" / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(tmp_path / "real" / "test" / "sad" / "pipe.png")
+    with pytest.raises(
+        GanzooError, match="2 items cannot be used: test/sad/pipe.png is no plain file; train/angry/gone.png cannot"
+    ):
+        load(tmp_path / "real")
+
+
+def test_what_only_a_bomb_unpacks_to_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganzoo.data.archives.LARGEST_PICTURE_BYTES", 100_000)
+    files = picture_files(faces()) | {"train/angry/bomb.png": bytes(100_001)}
+    write_zip(tmp_path / "zip" / "fer.zip", files)
+    assert load(tmp_path / "zip", skip_bad=True).skipped == (
+        "train/angry/bomb.png has over 268 MB, which is no picture of a face",
+    )
+    (tmp_path / "tar").mkdir()
+    write_tar(tmp_path / "tar" / "fer.tar.gz", files)
+    with pytest.raises(GanzooError, match=r"fer.tar.gz is not a readable tar file \(train/angry/bomb.png has 0.0 GB\)"):
+        load(tmp_path / "tar")
+
+
+def test_links_in_a_tar_are_followed_inside_it_alone(tmp_path: Path) -> None:
+    write_tar(tmp_path / "fer.tar.gz", picture_files(faces()))
+    expected = load(tmp_path).content_hash
+    files = picture_files(faces())
+    first = next(iter(files))
+    with tarfile.open(tmp_path / "fer.tar.gz", "w:gz") as archive:
+        for name, content in {"shared.png": files.pop(first), **files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for name, target in ((first, "shared.png"), ("train/angry/out.png", "../../../etc/passwd")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            archive.addfile(link)
+    dataset = load(tmp_path, skip_bad=True)
+    assert dataset.content_hash == expected
+    assert dataset.skipped == ("train/angry/out.png is a link to ../../../etc/passwd, which is not in the archive",)
+
+
+def test_a_part_by_an_unknown_name_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    write_folders(tmp_path, picture_files(faces(parts=("train",))))
+    write_folders(tmp_path / "holdout", {f"{name}/{number}.png": png(pixels(number)) for name in CLASSES for number in range(30)})
+    with pytest.raises(GanzooError, match="no images of 'angry' in val"):
+        load(tmp_path)
+    (tmp_path / "holdout").rename(tmp_path / "dev")
+    assert load(tmp_path).train.class_counts(4) == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv.bz2", "fer2013.csv.xz", "fer2013.gz", "fer2013.rar"])
+def test_whatever_is_packed_and_not_read_must_be_unpacked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"packed")
+    with pytest.raises(GanzooError, match=f"'{name}' must be unpacked first"):
+        load(tmp_path)
+
+
+def test_bad_items_that_leave_a_class_empty_are_named(tmp_path: Path) -> None:
+    write_folders(tmp_path, picture_files(faces()))
+    for file in tmp_path.glob("t*/angry/*"):
+        file.write_bytes(b"")
+    with pytest.raises(
+        GanzooError, match=r"no images of 'angry' in train.* 9 items .* left out: .*is an empty file; .*and 7 more"
+    ):
+        load(tmp_path, skip_bad=True)

@@ -122,3 +122,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "fer2013new.csv").rename(tmp_path / "votes.md")
     with pytest.raises(GanzooError, match="ferplus4: fer2013new.csv is not in .* from github.com/microsoft/FERPlus.* 'votes.md'"):
         load(tmp_path, "ferplus4")
+
+
+def test_a_table_that_lacks_a_column_or_has_negative_votes_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, FOUR)
+    table = tmp_path / "fer2013new.csv"
+    whole = table.read_text()
+    table.write_text(whole.replace(",NF", ""))
+    with pytest.raises(GanzooError, match="fer2013new.csv has no column nf; get it again"):
+        load(tmp_path, "ferplus4")
+    table.write_text(whole.replace("10", "-10"))
+    with pytest.raises(GanzooError, match="row 1 is no row of votes"):
+        load(tmp_path, "ferplus4")
+    table.write_text(whole + "\n\n")
+    assert len(load(tmp_path, "ferplus4").train) == 4
