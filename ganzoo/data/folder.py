@@ -1,8 +1,8 @@
 """Any tree of pictures: ``folder:PATH`` reads ``PATH/split/class/*.png``, or ``PATH/class/*.png``.
 
-Splits are ``train`` (or ``training``), ``val`` (``valid``, ``validation``, ``dev``) and ``test`` (``testing``, ``eval``,
-and what `ganzoo.data.naming` knows) in any case; a single held-out one is divided into val and test by pixel hash, and class folders alone into all
-three. Classes are the folders' names, sorted. Any size and any channels: see `load_folder`.
+Splits are ``train`` (or ``training``), ``val`` (``valid``, ``validation``, ``dev``) and ``test`` (``testing``, ``eval``) in any
+case, and what else `ganzoo.data.naming` knows; a single held-out one is divided into val and test by pixel hash, and class
+folders alone into all three. Classes are the folders' names, sorted. Any size and any channels: see `load_folder`.
 """
 
 from __future__ import annotations
