@@ -16,7 +16,7 @@ from typing import TextIO, cast
 
 from ganzoo.data.archives import ARCHIVE_ERRORS, archives_in, members, open_member
 from ganzoo.data.decoding import BadItemError
-from ganzoo.data.naming import is_machine_made
+from ganzoo.data.naming import is_machine_made, readable
 from ganzoo.errors import GanzooError
 
 LONGEST_LINE = 1 << 20
@@ -47,7 +47,7 @@ class CsvFile:
     @property
     def name(self) -> str:
         """Its own name, without folders."""
-        return re.split(r"[/\\]", self.member)[-1] or self.file.name
+        return readable(re.split(r"[/\\]", self.member)[-1] or self.file.name)
 
     @property
     def stem(self) -> str:

@@ -14,7 +14,7 @@ from ganzoo.data.archives import ARCHIVE_ERRORS, archives_in, contents, is_zip, 
 from ganzoo.data.cache import files_digest
 from ganzoo.data.decoding import BadItemError, decode_all, decode_grey, is_picture, read_file
 from ganzoo.data.fer_sources import CSV_CLASSES, FACE_SIZE_PX, PART_OF_USAGE, Faces, FerSource, sizes_of, stack_faces
-from ganzoo.data.naming import expression_of, files_below, is_machine_made, part_of
+from ganzoo.data.naming import expression_of, files_below, is_machine_made, part_of, readable
 from ganzoo.data.splitting import UNKNOWN_PART
 from ganzoo.errors import GanzooError
 
@@ -179,7 +179,7 @@ def unknown_classes(place: Path) -> list[str]:
 
 def _picture(parts: Sequence[str], file: Path, member: str = "", checksum: int = 0) -> _Picture | None:
     """The picture at a path, if it is one in a class folder; the part is told by the nearest folder above that names one."""
-    *above, file_name = parts
+    *above, file_name = map(readable, parts)
     if not above or not is_picture(file_name) or any(map(is_machine_made, above)):
         return None
     *higher, class_name = (folder.lower() for folder in above)

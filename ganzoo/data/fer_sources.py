@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganzoo.data.naming import PARTS
+from ganzoo.data.naming import PARTS, readable
 
 # The order of the numbers in the column "emotion".
 CSV_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -86,4 +86,4 @@ def stack_faces(arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
 
 def sizes_of(files: Sequence[Path]) -> list[dict[str, Any]]:
     """Names and sizes of files, for the facts of a source; no folders, which are nobody's business."""
-    return [{"name": file.name, "bytes": file.stat().st_size} for file in files]
+    return [{"name": readable(file.name), "bytes": file.stat().st_size} for file in files]

@@ -183,6 +183,8 @@ def _read_header(text: TextIO, file_name: str) -> dict[str, int]:
     line = text.readline(1 << 20)
     if columns := _places_of_columns(titles_of(line)):
         return columns
+    if separator := next((mark for mark in ";\t|" if _places_of_columns(titles_of(line.replace(mark, ",")))), ""):
+        raise GanzooError(f"{file_name} separates its columns by {separator!r}; FER2013 needs commas. Save it anew with these.")
     if kind := kind_of(text):
         raise GanzooError(f"{file_name} is {kind}; FER2013 needs plain CSV in UTF-8.")
     raise GanzooError(

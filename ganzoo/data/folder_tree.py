@@ -15,6 +15,7 @@ from ganzoo.data.naming import (
     files_below,
     is_machine_made,
     part_of,
+    readable,
     same_class_key,
     short_list,
     suffix_counts,
@@ -73,7 +74,12 @@ def find_tree(root: Path, asked: str) -> Tree:
     tops = folders if has_parts else [place]
     files = sorted(file for top in tops for file in files_below(top))
     pictures = [
-        Picture(part_of(top.name) or "" if has_parts else UNKNOWN_PART, file.parent.name, file.relative_to(root).as_posix(), file)
+        Picture(
+            part_of(top.name) or "" if has_parts else UNKNOWN_PART,
+            readable(file.parent.name),
+            readable(file.relative_to(root).as_posix()),
+            file,
+        )
         for file in files
         if is_picture(file.name) and (top := file.parents[1]) in tops and not _is_left_behind(file, top)
     ]
@@ -172,7 +178,7 @@ def _folders_of_one_part(tops: Sequence[Path]) -> list[str]:
 
 
 def _refuse_empty_classes(asked: str, tops: Sequence[Path], filled: set[str]) -> None:
-    empty = {folder.name: folder for top in tops for folder in _subfolders(top) if folder.name not in filled}
+    empty = {folder.name: folder for top in tops for folder in _subfolders(top) if readable(folder.name) not in filled}
     if not empty:
         return
     first = next(iter(sorted(empty)))

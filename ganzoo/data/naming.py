@@ -72,6 +72,11 @@ def is_machine_made(name: str) -> bool:
     return name.startswith((".", "~$", "@", "$")) or lower in _MACHINE_MADE or _NUMBERED_REMAINS.fullmatch(lower) is not None
 
 
+def readable(name: str) -> str:
+    r"""A file's name as text that every record takes: bytes that are no UTF-8 become ``\xe9``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def path_parts(name: str) -> tuple[str, ...]:
     r"""The folders and the file that a name in an archive consists of; ``\`` separates them as ``/`` does."""
     return tuple(part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "."))
@@ -124,7 +129,7 @@ def missing_place(path: Path) -> str:
 def suffix_counts(names: Iterable[str]) -> str:
     """Files by suffix, in words: ``30 .heic, 2 .txt``; those without one count as such."""
     counts = Counter(PurePosixPath(name).suffix.lower() or "without suffix" for name in names)
-    shown = [f"{count:,} {_short(suffix)}" for suffix, count in counts.most_common(_NAMES_SHOWN)]
+    shown = [f"{count:,} {_short(readable(suffix))}" for suffix, count in counts.most_common(_NAMES_SHOWN)]
     return ", ".join(shown) + (", ..." if len(counts) > _NAMES_SHOWN else "")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -355,3 +356,15 @@ def test_two_folders_of_one_part_and_two_names_of_one_class_are_told(tmp_path: P
     note = load(tmp_path).in_words()["note"]
     assert "Read as one part, train: 'Training', 'train'." in note
     assert "may mean one class stand side by side, and are read as several: 'Happy', 'happy'." in note
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no names that are not UTF-8")
+def test_names_that_are_not_utf8_are_written_in_escapes(tmp_path: Path) -> None:
+    tree(tmp_path)
+    for part in ("train", "val", "test"):
+        os.rename(tmp_path / part / "wild", os.fsencode(tmp_path / part) + b"/wild\xe9")
+    (tmp_path / "train" / "calm" / os.fsdecode(b"\xe8.png")).touch()
+    dataset = load(tmp_path, skip_bad=True)
+    assert dataset.class_names == ("calm", "wild\\xe9") and dataset.skipped == ("train/calm/\\xe8.png is an empty file",)
+    with pytest.raises(GanzooError, match="is not UTF-8"):
+        load(tmp_path / os.fsdecode(b"\xe9"))
