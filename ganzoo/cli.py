@@ -680,7 +680,7 @@ def _in_words(error: BaseException) -> str | None:
     if isinstance(error, GanzooError):
         return in_one_line(error)
     if fault := fault_in_words(error):
-        return f"{fault}. 'ganzoo --debug' shows the traceback."
+        return f"{one_line(fault)}. 'ganzoo --debug' shows the traceback."
     if not isinstance(error, OSError):
         return None
     return in_one_line(error) + (". Make room there; the same command goes on." if error.errno in DISK_FULL else "")

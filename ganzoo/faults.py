@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, listed
 from ganzoo.registry import FOREIGN_PACKAGES
 
 
@@ -27,7 +27,7 @@ def fault_in_words(error: BaseException) -> str | None:
         return f"{Path(frame.f_code.co_filename).name}, line {line}, in {frame.f_code.co_qualname}: {in_one_line(error)}"
     if not FOREIGN_PACKAGES or not isinstance(error, Exception) or isinstance(error, OSError):
         return None
-    return f"{in_one_line(error)} (with parts of {', '.join(sorted(FOREIGN_PACKAGES))} in use)"
+    return f"{in_one_line(error)} (with parts of {listed(sorted(FOREIGN_PACKAGES))} in use)"
 
 
 def _out_of_memory(error: BaseException) -> str | None:

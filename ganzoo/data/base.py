@@ -13,6 +13,7 @@ from torch import Tensor
 from ganzoo.data.pixels import Fit
 from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
+from ganzoo.surroundings import expanded
 
 SPLIT_NAMES = ("train", "val", "test")
 SMALLEST_SIZE_PX, LARGEST_SIZE_PX = 8, 512
@@ -172,7 +173,7 @@ def load_dataset(
     if image_size_px is not None and not SMALLEST_SIZE_PX <= image_size_px <= LARGEST_SIZE_PX:
         raise GanzooError(f"Images can be {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} pixels a side, not {image_size_px}.")
     name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")
-    options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache, fit)
+    options = DataOptions(path, expanded(root) if root else None, skip_bad, download, image_size_px, cache, fit)
     dataset = DATASETS.get(name)(spec, options)
     if not isinstance(dataset, Dataset):
         raise GanzooError(f"The loader of '{spec}' gives a {type(dataset).__name__}, not a Dataset.")
