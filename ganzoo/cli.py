@@ -133,7 +133,10 @@ def _told_short() -> Iterator[None]:
     """Shortens what the parser says of somebody's words; what a part from elsewhere raises to end the program is its fault."""
     try:
         yield
-    except typer.BadParameter as error:
+    except (typer.Exit, typer.Abort, typer.BadParameter) as error:
+        _refuse_foreign(error)
+        if not isinstance(error, typer.BadParameter):
+            raise
         told: Any = error
         told.message = one_line(re.sub(r"'[^']{80,}'", lambda found: f"'{shortened(found[0][1:-1])}'", error.message))
         raise
@@ -145,6 +148,14 @@ def _told_short() -> Iterator[None]:
             stopped.__notes__ = getattr(error, "__notes__", [])
             raise stopped from error
         raise GanzooError(_in_words(error) or in_one_line(error)) from error
+
+
+def _refuse_foreign(error: BaseException) -> None:
+    """A part from elsewhere that asks the command line to end has failed; it does not say what the exit code is."""
+    from ganzoo.faults import foreign_frames
+
+    if foreign_frames(error):
+        raise GanzooError(_in_words(error)) from error
 
 
 app = typer.Typer(

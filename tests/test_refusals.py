@@ -236,6 +236,20 @@ def test_a_plugin_may_raise_anything(code: str, tmp_path: Path, capsys: pytest.C
     assert "odd.py cannot be imported" in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("ending", ["typer.Exit(0)", "typer.Abort()", "typer.BadParameter('odd')"])
+def test_a_part_does_not_choose_the_exit_code(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "ending_term.py"
+    file.write_text(
+        PLUGIN.replace("flat", "ending")
+        .replace("reward", "ending2")
+        .replace("return frozenset()", f"import typer; raise {ending}")
+    )
+    for name in ("ending", "ending2"):
+        LOSSES._registered.pop(name, None)
+    said = refuse(capsys, "show", "stargan", "--plugin", str(file), "--set", "stages.0.phases.1.terms.ending=1")
+    assert "ending_term.py, line" in said and said.count("\n") == 1
+
+
 def test_ctrl_c_is_no_fault_of_a_part(tmp_path: Path) -> None:
     file = tmp_path / "stopped.py"
     file.write_text("raise KeyboardInterrupt")
