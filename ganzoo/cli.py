@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from ganzoo.errors import GanzooError, in_one_line, is_interrupt, one_line, shortened
 from ganzoo.interruption import exit_code, latest_signal, raised_as_interrupted
-from ganzoo.surroundings import draw_without_display, write_all_characters
+from ganzoo.surroundings import check_current_folder, draw_without_display, write_all_characters
 
 FAILED = 1
 BAD_INPUT = 2
@@ -660,6 +660,7 @@ def carry_out(command: Callable[[], object]) -> None:
     write_all_characters()
     try:
         with raised_as_interrupted():
+            check_current_folder()
             command()
     except BaseException as error:
         if isinstance(error, _Stopped) or is_interrupt(error):

@@ -38,6 +38,18 @@ def amend_environment() -> None:
         os.environ[_BACKEND] = "agg"
 
 
+def check_current_folder() -> None:
+    """Says in words where the current folder was deleted; torch's libraries would end the process without any.
+
+    Raises:
+        GanzooError: It was.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise GanzooError("The current folder is no longer there; change into one that is.") from error
+
+
 def expanded(path: str | Path) -> Path:
     """A path with the home folders that ``~`` and ``~user`` stand for.
 

@@ -143,6 +143,15 @@ def test_a_home_that_is_not_there_is_named(arguments: tuple[str, ...], capsys: p
     assert "there is no home folder ~nobody-of-this-name" in refuse(capsys, *arguments)
 
 
+def test_a_current_folder_that_was_deleted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "current folder is no longer there" in refuse(capsys, "show", "stargan")
+
+
 def test_a_plugin_may_be_a_link_to_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "loop.py").symlink_to("loop.py")
     assert "loop.py does not exist" in refuse(capsys, "list", "recipes", "--plugin", str(tmp_path / "loop.py"))
