@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from ganzoo.errors import GanzooError, in_one_line, is_interrupt, one_line, shortened
 from ganzoo.interruption import exit_code, latest_signal, raised_as_interrupted
-from ganzoo.surroundings import draw_without_display, write_all_characters
+from ganzoo.surroundings import check_current_folder, draw_without_display, write_all_characters
 
 FAILED = 1
 BAD_INPUT = 2
@@ -133,7 +133,10 @@ def _told_short() -> Iterator[None]:
     """Shortens what the parser says of somebody's words; what a part from elsewhere raises to end the program is its fault."""
     try:
         yield
-    except typer.BadParameter as error:
+    except (typer.Exit, typer.Abort, typer.BadParameter) as error:
+        _refuse_foreign(error)
+        if not isinstance(error, typer.BadParameter):
+            raise
         told: Any = error
         told.message = one_line(re.sub(r"'[^']{80,}'", lambda found: f"'{shortened(found[0][1:-1])}'", error.message))
         raise
@@ -145,6 +148,14 @@ def _told_short() -> Iterator[None]:
             stopped.__notes__ = getattr(error, "__notes__", [])
             raise stopped from error
         raise GanzooError(_in_words(error) or in_one_line(error)) from error
+
+
+def _refuse_foreign(error: BaseException) -> None:
+    """A part from elsewhere that asks the command line to end has failed; it does not say what the exit code is."""
+    from ganzoo.faults import foreign_frames
+
+    if foreign_frames(error):
+        raise GanzooError(_in_words(error)) from error
 
 
 app = typer.Typer(
@@ -649,6 +660,7 @@ def carry_out(command: Callable[[], object]) -> None:
     write_all_characters()
     try:
         with raised_as_interrupted():
+            check_current_folder()
             command()
     except BaseException as error:
         if isinstance(error, _Stopped) or is_interrupt(error):
@@ -680,7 +692,7 @@ def _in_words(error: BaseException) -> str | None:
     if isinstance(error, GanzooError):
         return in_one_line(error)
     if fault := fault_in_words(error):
-        return f"{fault}. 'ganzoo --debug' shows the traceback."
+        return f"{one_line(fault)}. 'ganzoo --debug' shows the traceback."
     if not isinstance(error, OSError):
         return None
     return in_one_line(error) + (". Make room there; the same command goes on." if error.errno in DISK_FULL else "")

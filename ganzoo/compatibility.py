@@ -20,6 +20,7 @@ from ganzoo.registry import DISCRIMINATORS, GENERATORS, LOSSES
 NETWORKS = ("generator", "discriminator")
 _MOST_PROBLEMS = 50
 """Problems that are looked for; fewer are told."""
+_TRIED: dict[tuple[Any, str, ImageFacts], list[str]] = {}
 _SPECS: dict[str, type[NetworkSpec]] = {"generator": GeneratorSpec, "discriminator": DiscriminatorSpec}
 
 
@@ -75,7 +76,7 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
         problems = argument_problems(network, component.arguments)
         if problem := network.spec.size_problem(images.image_size_px):
             problems.append(problem)
-        if not problems and (problems := _trial_problems(role, component, images)):
+        if not problems and (problems := _trial_problems(role, network, component, images)):
             problems = zero_problems(network, component.arguments) or problems
         yield from (f"{role} '{component.name}' {problem}" for problem in problems)
     if any(spec.uses_action_units for spec in specs.values()):
@@ -97,8 +98,18 @@ def find_problems(recipe: Recipe, images: ImageFacts, class_names: Sequence[str]
                 yield "style: reference needs targets: reference, which draws pictures of each target"
 
 
-def _trial_problems(role: str, component: Component, images: ImageFacts) -> list[str]:
-    """What a forward pass that traces shapes alone runs into, such as a width of -4 or an output of a wrong shape."""
+def _trial_problems(role: str, network: Any, component: Component, images: ImageFacts) -> list[str]:
+    """What a forward pass that traces shapes alone runs into, such as a width of -4 or an output of a wrong shape.
+
+    It is made once: seeds and suites ask for the same networks again and again.
+    """
+    key = (network, repr(component), images)
+    if key not in _TRIED:
+        _TRIED[key] = _tried(role, component, images)
+    return _TRIED[key]
+
+
+def _tried(role: str, component: Component, images: ImageFacts) -> list[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of empty layers, which the reason names anyway

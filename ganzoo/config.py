@@ -24,6 +24,7 @@ from pydantic import (
 from ganzoo import validation
 from ganzoo.errors import GanzooError, did_you_mean, in_one_line, shortened
 from ganzoo.reading import read_yaml
+from ganzoo.surroundings import expanded
 
 RECIPE_GROUP = "ganzoo.recipes"
 LARGEST_SEED = 2**63 - 1
@@ -34,6 +35,7 @@ DecayRate = Annotated[float, Field(ge=0, lt=1)]
 MOST_EPOCHS, MOST_IMAGES = 100_000, 10**9
 """Of a stage, and of a whole recipe; a processor core of today sees as many images in a year."""
 LARGEST_BATCH, LARGEST_IMAGE_PX = 4096, 1024
+MOST_ARGUMENTS = 100
 Weight = Annotated[float, Field(ge=-1e9, le=1e9)]
 """Of a loss term; below 0 for those alone that declare it. What is beyond float32 is far beyond these bounds."""
 Epochs = Annotated[float, Field(gt=0, le=MOST_EPOCHS)]
@@ -65,21 +67,32 @@ class _Settings(BaseModel):
         return record
 
 
-class Component(_Settings):
-    """A registered part and its own arguments: ``{name: stargan, width: 64}``, or just ``stargan``."""
+class _Part(_Settings):
+    """Names a registered part; keys other than its fields are the part's own arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="after")
+    def _few_arguments(self) -> _Part:
+        if (count := len(self.arguments)) > MOST_ARGUMENTS:
+            raise ValueError(f"it has {count:,} arguments, where {MOST_ARGUMENTS} are the most")
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The part's own keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class Component(_Part):
+    """A registered network and its own arguments: ``{name: stargan, width: 64}``, or just ``stargan``."""
+
     name: str = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The part's own keyword arguments."""
-        return dict(self.model_extra or {})
 
 
 class Schedule(_Settings):
@@ -98,7 +111,7 @@ def _kind_of_weight(value: Any) -> str:
     return "a schedule" if isinstance(value, Mapping | Schedule) else "a number"
 
 
-class Term(_Settings):
+class Term(_Part):
     """A weighted loss term; keys other than ``loss_term`` and ``weight`` are its own arguments.
 
     Attributes:
@@ -106,16 +119,10 @@ class Term(_Settings):
         weight: Constant or schedule.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
     loss_term: str | None = None
     weight: Annotated[
         Annotated[Weight, Tag("a number")] | Annotated[Schedule, Tag("a schedule")], Discriminator(_kind_of_weight)
     ] = 1.0
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The term's own keyword arguments."""
-        return dict(self.model_extra or {})
 
     def weight_at(self, progress: float) -> float:
         """Weight at ``progress`` in [0, 1] of the stage."""
@@ -395,7 +402,7 @@ def recipe_file(name: str) -> Path:
     shipped = configs_folder() / f"{name}.yaml"
     if "/" not in name and shipped.is_file():
         return shipped
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from types import FrameType
 
-from ganzoo.errors import GanzooError, in_one_line
+from ganzoo.errors import GanzooError, in_one_line, listed
 from ganzoo.registry import FOREIGN_PACKAGES
 
 
@@ -17,17 +18,21 @@ def fault_in_words(error: BaseException) -> str | None:
     """
     if memory := _out_of_memory(error):
         return memory
-    frames = [
-        (frame, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__", "").split(".")[0] in FOREIGN_PACKAGES
-    ]
-    if frames:
+    if frames := foreign_frames(error):
         frame, line = frames[-1]
         return f"{Path(frame.f_code.co_filename).name}, line {line}, in {frame.f_code.co_qualname}: {in_one_line(error)}"
     if not FOREIGN_PACKAGES or not isinstance(error, Exception) or isinstance(error, OSError):
         return None
-    return f"{in_one_line(error)} (with parts of {', '.join(sorted(FOREIGN_PACKAGES))} in use)"
+    return f"{in_one_line(error)} (with parts of {listed(sorted(FOREIGN_PACKAGES))} in use)"
+
+
+def foreign_frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    """Where an error went through parts from elsewhere, with the lines; the last is nearest to it."""
+    return [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").split(".")[0] in FOREIGN_PACKAGES
+    ]
 
 
 def _out_of_memory(error: BaseException) -> str | None:

@@ -16,6 +16,7 @@ from ganzoo.data.decoding import BadItemError, decode_any, decode_picture
 from ganzoo.data.pixels import resize_uint8
 from ganzoo.errors import GanzooError, in_short, one_line, shortened
 from ganzoo.reading import read_bytes
+from ganzoo.surroundings import expanded
 
 Picture = str | Path | Image.Image
 Faces = Tensor | NDArray[np.uint8] | NDArray[np.float32] | Picture | Sequence[Picture]
@@ -71,7 +72,7 @@ def _read(picture: Picture, shape: tuple[int, int, int] | None) -> Tensor:
         if isinstance(picture, Image.Image):
             pixels = decode_picture(picture).pixels
         else:
-            pixels = decode_any(read_bytes(Path(picture).expanduser(), _MOST_PICTURE_BYTES)).pixels
+            pixels = decode_any(read_bytes(expanded(picture), _MOST_PICTURE_BYTES)).pixels
     except (BadItemError, ValueError) as error:
         raise GanzooError(f"{name} {one_line(str(error))}.") from error
     found = torch.from_numpy(np.array(pixels))

@@ -24,6 +24,7 @@ from ganzoo.suite import Experiment, experiments, load_suite
 
 _MOST_PROBLEMS = 50
 """Problems that are looked for; fewer are told."""
+_MOST_RUNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,13 @@ def plan_suite(
         load_plugin_file(plugin)
     check_selection(settings.select, settings.split, settings.score_precision)
     precision = choose_precision(settings.precision, choose_device(options.device))
+    planned = list(experiments(suite, path.parent))
+    if (count := sum(len(experiment.data) * len(experiment.seeds) for experiment in planned)) > _MOST_RUNS:
+        raise GanzooError(f"{path}: these are {count:,} runs, where {_MOST_RUNS:,} are the most.")
     problems: list[Problem] = []
     rounds: list[tuple[int, PlannedRun]] = []
     known: dict[str, _Data | None] = {}
-    for experiment in experiments(suite, path.parent):
+    for experiment in planned:
         if len(problems) >= _MOST_PROBLEMS:
             break
         recipe = _resolved(experiment, problems)

@@ -24,7 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ganzoo.errors import GanzooError, did_you_mean, in_one_line, is_interrupt, shortened
+from ganzoo.errors import GanzooError, did_you_mean, in_one_line, in_short, is_interrupt, one_line, shortened
+from ganzoo.surroundings import expanded
 
 if TYPE_CHECKING:
     from ganzoo.data.base import DatasetLoader
@@ -79,6 +80,8 @@ class Registry(Generic[T]):
 
     def add(self, name: str, part: T, origin: str) -> None:
         """Registers ``part`` as ``name``; ``origin`` (a module or file) is shown by ``ganzoo list``."""
+        if not isinstance(name, str) or not name or name != one_line(name):
+            raise GanzooError(f"A {self.kind} cannot be called {in_short(name)}: a name is a line of characters that are seen.")
         builtin = self._builtin_modules.get(name)
         taken = name in self._registered or name in self._plugin_points() or builtin is not None
         if taken and builtin != origin:
@@ -162,7 +165,7 @@ def load_plugin_file(path: str | Path) -> ModuleType:
     Raises:
         GanzooError: The file does not exist or fails to import.
     """
-    file = Path(path).expanduser().resolve()
+    file = Path(os.path.realpath(expanded(path)))  # Path.resolve() fails at links that lead to themselves.
     if not file.is_file():
         raise GanzooError(f"Plugin file {path} {'is no file' if file.exists() else 'does not exist'}.")
     name = f"ganzoo_plugin_{file.stem}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ganzoo.config import LARGEST_SEED, Epochs, Images, Recipe, validated
-from ganzoo.errors import GanzooError, shortened
+from ganzoo.errors import GanzooError, in_short, shortened
 from ganzoo.overrides import load_preset, refuse_two_lengths, resolve_recipe, with_epochs, with_images
 from ganzoo.reading import read_yaml
 
@@ -49,6 +50,13 @@ class Scope(BaseModel):
             raise ValueError(f"give a list of seeds, such as [{value}] or [0, 1]")
         return value
 
+    @field_validator("data", "seeds")
+    @classmethod
+    def _each_once(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if twice := [item for item, count in Counter(value or ()).items() if count > 1]:
+            raise ValueError(f"{in_short(twice[0])} stands there twice")
+        return value
+
     @field_validator("changes", mode="before")
     @classmethod
     def _as_on_the_command_line(cls, value: Any) -> Any:
@@ -83,7 +91,7 @@ class Suite(Scope):
     """
 
     description: str = ""
-    recipes: tuple[Entry, ...] = Field(min_length=1)
+    recipes: tuple[Entry, ...] = Field(min_length=1, max_length=1000)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
+from ganzoo.errors import GanzooError, shortened
+
 _PLAIN = {
     "–": "-", "—": "-", "−": "-", "×": "x", "·": ".", "…": "...", "✓": "ok", "✗": "x", "◆": "*", "†": "+", "±": "+-", "→": "->",
     "≤": "<=", "≥": ">=", "≈": "~", "µ": "u", "‘": "'", "’": "'", "“": '"', "”": '"', "█": "#", "▁": "_", "•": "*", "½": "1/2",
@@ -34,6 +36,31 @@ def amend_environment() -> None:
     backend = os.environ.get(_BACKEND, "")
     if backend.startswith("module://") and not _is_there(backend.removeprefix("module://")):
         os.environ[_BACKEND] = "agg"
+
+
+def check_current_folder() -> None:
+    """Says in words where the current folder was deleted; torch's libraries would end the process without any.
+
+    Raises:
+        GanzooError: It was.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise GanzooError("The current folder is no longer there; change into one that is.") from error
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with the home folders that ``~`` and ``~user`` stand for.
+
+    Raises:
+        GanzooError: There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        user = shortened(Path(path).parts[0])
+        raise GanzooError(f"{shortened(path, 200)}: there is no home folder {user}; a file called so is ./{user}.") from error
 
 
 def draw_without_display() -> None:

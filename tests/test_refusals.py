@@ -7,16 +7,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ganzoo import experiment, planning
+from ganzoo import compatibility, experiment, planning
 from ganzoo.cli import main
 from ganzoo.compatibility import check_terms
 from ganzoo.config import Recipe, load_recipe, parse_recipe
 from ganzoo.errors import GanzooError, in_one_line, is_interrupt
 from ganzoo.overrides import load_preset, overwritten_by_preset, resolve_recipe
-from ganzoo.registry import load_plugin_file
+from ganzoo.registry import LOSSES, load_plugin_file
 from ganzoo.testing import check_phases
 
 SECONDS = 3.0
@@ -83,8 +84,12 @@ def refuse(capsys: pytest.CaptureFixture[str], *arguments: str, codes: tuple[int
         ("name=" + "x" * 10_000, "it is too long"),
         ("x" * 10_000 + "=1", "unknown key 'xxxx"),
         ("stages=5", "stages: a list is needed, not 5"),
+        ("terms.adversarial.loss=[]", "needs a word for 'loss', not []"),
         ("optimizers=5", "optimizers: keys with values are needed, not 5"),
-        ("generator={name: stargan, " + ", ".join(f"k{index}: 1" for index in range(3000)) + "}", "and 2,992 more"),
+        (
+            "generator={name: stargan, " + ", ".join(f"k{index}: 1" for index in range(3000)) + "}",
+            "generator: it has 3,000 arguments, where 100 are the most",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(change: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +127,66 @@ def test_empty_values_are_refused(arguments: tuple[str, ...], capsys: pytest.Cap
 )
 def test_options_have_bounds(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     refuse(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "~nobody-of-this-name"),
+        ("show", "stargan", "--plugin", "~nobody-of-this-name/x.py"),
+        ("data", "check", "folder:~nobody-of-this-name/x"),
+        ("data", "check", "fer4", "--data-root", "~nobody-of-this-name"),
+        ("show", "stargan", "--set", "generator=~nobody-of-this-name/x.py:Net"),
+    ],
+)
+def test_a_home_that_is_not_there_is_named(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no home folder ~nobody-of-this-name" in refuse(capsys, *arguments)
+
+
+def test_a_current_folder_that_was_deleted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "current folder is no longer there" in refuse(capsys, "show", "stargan")
+
+
+def test_a_plugin_may_be_a_link_to_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    assert "loop.py does not exist" in refuse(capsys, "list", "recipes", "--plugin", str(tmp_path / "loop.py"))
+
+
+@pytest.mark.parametrize(
+    ("suite", "words"),
+    [
+        (
+            f"recipes: [stargan]\nseeds: {list(range(5000))}\ndata: [synth4, synth7, fer4]",
+            "15,000 runs, where 10,000 are the most",
+        ),
+        (f"recipes: {['stargan'] * 3000}", "recipes: it has too many items"),
+        (f"recipes: [stargan]\ndata: {['synth4'] * 3000}", "data: 'synth4' stands there twice"),
+    ],
+)
+def test_suites_have_bounds(suite: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "suite.yaml").write_text(suite)
+    assert words in refuse(capsys, "bench", str(tmp_path / "suite.yaml"))
+
+
+def test_networks_of_a_suite_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(compatibility, "trial_problems", lambda name, *_: tried.append(name) or [])
+    monkeypatch.setattr(compatibility, "_TRIED", {})
+    for batch_size in (4, 8):
+        recipe = resolve_recipe("stargan", changes=[f"batch_size={batch_size}"])
+        assert not list(compatibility.find_problems(recipe, compatibility.ImageFacts(1, 48, 4)))
+    assert tried == ["stargan", "patch_classifier"]
+
+
+@pytest.mark.parametrize("name", [5, None, "", "a\nb", "\ud800", "x" * 10_000, ("a",)])
+def test_names_of_parts_are_words(name: Any) -> None:
+    with pytest.raises(GanzooError, match="A loss cannot be called"):
+        LOSSES.register(name)(dict)
 
 
 def test_later_changes_may_point_into_earlier_ones() -> None:
@@ -178,6 +243,20 @@ def test_a_plugin_may_raise_anything(code: str, tmp_path: Path, capsys: pytest.C
     file.write_text(code)
     said = refuse(capsys, "list", "recipes", "--plugin", str(file))
     assert "odd.py cannot be imported" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", ["typer.Exit(0)", "typer.Abort()", "typer.BadParameter('odd')"])
+def test_a_part_does_not_choose_the_exit_code(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "ending_term.py"
+    file.write_text(
+        PLUGIN.replace("flat", "ending")
+        .replace("reward", "ending2")
+        .replace("return frozenset()", f"import typer; raise {ending}")
+    )
+    for name in ("ending", "ending2"):
+        LOSSES._registered.pop(name, None)
+    said = refuse(capsys, "show", "stargan", "--plugin", str(file), "--set", "stages.0.phases.1.terms.ending=1")
+    assert "ending_term.py, line" in said and said.count("\n") == 1
 
 
 def test_ctrl_c_is_no_fault_of_a_part(tmp_path: Path) -> None:

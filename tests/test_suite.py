@@ -176,7 +176,7 @@ def test_first_seeds_come_first(tmp_path: Path) -> None:
         ({"recipes": ["dcgan"], "data": "folder:nowhere"}, "nowhere"),
         ({"recipes": ["dcgan"], "set": {"generator": "cdcgan"}}, "cannot run on synth4: term 'self_reconstruction' needs"),
         ({"recipes": ["dcgan", {"recipe": "dcgan", "epochs": 3}]}, "recipes.1 (dcgan): dcgan on synth4, seed 0 is the same run"),
-        ({"recipes": ["dcgan"], "seeds": [0, 0]}, "seed 0 stands there twice"),
+        ({"recipes": ["dcgan"], "seeds": [0, 0]}, "seeds: 0 stands there twice"),
     ],
 )
 def test_a_bad_suite_is_one_line_and_exit_code_2(

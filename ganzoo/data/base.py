@@ -14,6 +14,7 @@ from ganzoo.data.naming import readable
 from ganzoo.data.pixels import Fit
 from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
+from ganzoo.surroundings import expanded
 
 SPLIT_NAMES = ("train", "val", "test")
 SMALLEST_SIZE_PX, LARGEST_SIZE_PX = 8, 512
@@ -175,7 +176,7 @@ def load_dataset(
     if readable(spec) != spec:
         raise GanzooError(f"The path {readable(spec)} is not UTF-8, which records of runs need. Rename it.")
     name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")
-    options = DataOptions(path, Path(root).expanduser() if root else None, skip_bad, download, image_size_px, cache, fit)
+    options = DataOptions(path, expanded(root) if root else None, skip_bad, download, image_size_px, cache, fit)
     dataset = DATASETS.get(name)(spec, options)
     if not isinstance(dataset, Dataset):
         raise GanzooError(f"The loader of '{spec}' gives a {type(dataset).__name__}, not a Dataset.")

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ganzoo.data.base import SPLIT_NAMES, Split
 from ganzoo.runs.writing import write_atomically
+from ganzoo.surroundings import expanded
 
 _READ_BYTES = 1 << 20
 
@@ -41,10 +42,10 @@ class CacheEntry:
 def cache_folder() -> Path:
     """``$GANZOO_CACHE``, else ``$XDG_CACHE_HOME/ganzoo``, else ``~/.cache/ganzoo``."""
     if own := os.environ.get("GANZOO_CACHE"):
-        return Path(own).expanduser()
+        return expanded(own)
     if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared).expanduser() / "ganzoo"
-    return Path("~/.cache/ganzoo").expanduser()
+        return expanded(shared) / "ganzoo"
+    return expanded("~/.cache/ganzoo")
 
 
 def cache_key(kind: str, *parts: str) -> str:

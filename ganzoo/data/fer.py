@@ -29,6 +29,7 @@ from ganzoo.data.pixels import resize_uint8
 from ganzoo.data.splitting import complete_parts, pixel_digests, require_every_class
 from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
+from ganzoo.surroundings import expanded
 
 KAGGLE_NAME = "msambare/fer2013"
 _FOUR = ("angry", "happy", "sad", "surprise")
@@ -145,7 +146,7 @@ def _root(options: DataOptions, name: str) -> Path:
     if options.root is not None:
         root, origin = options.root, "--data-root"
     elif from_environment:
-        root, origin = Path(from_environment).expanduser(), "$GANZOO_DATA"
+        root, origin = expanded(from_environment), "$GANZOO_DATA"
     else:
         return Path("data")
     if root.is_file():

@@ -25,6 +25,7 @@ from ganzoo.data.pixels import Fit, fit_square, resize_uint8
 from ganzoo.data.splitting import complete_parts, pixel_digest, require_every_class
 from ganzoo.errors import GanzooError
 from ganzoo.registry import DATASETS
+from ganzoo.surroundings import expanded
 
 # Part of the cache key: raise it when the same files decode to something else.
 _DECODER_VERSION = "3"
@@ -85,7 +86,7 @@ def load_folder(name: str, options: DataOptions) -> Dataset:
 def _root(options: DataOptions) -> Path:
     if not options.path:
         raise GanzooError("folder: needs a path: --data folder:PATH; PATH holds train/<class>/*.png and test/<class>/*.png.")
-    path = Path(options.path).expanduser()
+    path = expanded(options.path)
     root = path if options.root is None else options.root / path
     if not root.exists() and path.is_absolute() and options.root is not None:
         # It has moved, and this is where it lies now, or where its folder does.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganzoo.errors import GanzooError, one_line
+from ganzoo.surroundings import expanded
 from ganzoo.tensor_files import read_tensors
 
 WeightsKind = Literal["imagenet", "vgg_face"]
@@ -85,7 +86,7 @@ class Vgg16:
             raise GanzooError(f"VGG-16 needs images of at least 32 px, not {size_px}.")
         with torch.device("meta"):
             whole = vgg16(weights=None).features
-        tensors = _read(Path(weights).expanduser(), _published_names(whole) if kind == "vgg_face" else {})
+        tensors = _read(expanded(weights), _published_names(whole) if kind == "vgg_face" else {})
         try:
             whole.load_state_dict(tensors, assign=True)
         except RuntimeError as error:

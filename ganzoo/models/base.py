@@ -286,7 +286,7 @@ def _create(
 
 
 def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
-    """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and what is no such number."""
+    """What is wrong with keyword ``arguments`` for a class or function, in words: unknown names, and values of another kind."""
     parameters = inspect.signature(factory).parameters
     wrong = [
         f"needs {wanted} for '{name}', not {in_short(value)}"
@@ -306,7 +306,7 @@ def argument_problems(factory: Any, arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _wanted(value: Any, parameter: inspect.Parameter) -> str | None:
-    """What must stand where a number is the default, if ``value`` is none such; anything of a sensible size may stand elsewhere.
+    """What must stand where a number or a word is the default, if ``value`` is none such; elsewhere anything of a sensible size.
 
     A whole number counts something where its default does; whether there may be none of it is for the network to say.
     """
@@ -316,6 +316,8 @@ def _wanted(value: Any, parameter: inspect.Parameter) -> str | None:
         most = MOST_OF_A_KIND if counts else LARGEST_NUMBER
         if not abs(value) <= most:
             return f"at most {most:,.0f}"
+    if isinstance(default, str):
+        return None if isinstance(value, str) else "a word"
     if isinstance(default, bool) or not isinstance(default, int | float):
         return None
     if value is None and "None" in str(parameter.annotation):

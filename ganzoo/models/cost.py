@@ -81,10 +81,10 @@ def _traced(name: str, arguments: Mapping[str, Any], images: tuple[int, int, int
 
 
 class _NoValues(TorchFunctionMode):
-    """Leaves out drawing first weights, which shapes have none of, and which takes most of the time of tracing them."""
+    """Leaves out drawing and normalizing first weights, which shapes have none of and which takes most of the time."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.__name__ in ("uniform_", "normal_", "trunc_normal_", "fill_", "zero_") and args:
+        if func.__name__ in ("uniform_", "normal_", "trunc_normal_", "fill_", "zero_", "normalize") and args:
             return args[0]
         named = kwargs or {}
         is_start = getattr(func, "__module__", "") == "torch.nn.init" and isinstance(named.get("tensor"), torch.Tensor)
