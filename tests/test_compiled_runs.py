@@ -15,6 +15,7 @@ from ganzoo.runs.folder import RunFolder
 from ganzoo.session import RunResult
 from ganzoo.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("few_sources")
 TINY = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width=4", "batch_size=8")
 
 

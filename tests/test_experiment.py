@@ -37,6 +37,7 @@ from ganzoo.seeds import run_seeds
 from ganzoo.training import face_network
 from ganzoo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
+pytestmark = pytest.mark.usefixtures("few_sources")
 TINY = ("generator.width=4", "generator.residual_blocks=1", "discriminator.width=4", "batch_size=8")
 
 
@@ -92,7 +93,7 @@ def test_provenance_is_complete(finished: RunResult) -> None:
     assert info.parameters["generator"] > 0 and info.macs_per_image and info.evaluation_seconds
 
 
-def test_scores_and_controls(finished: RunResult) -> None:
+def test_scores_and_controls(finished: RunResult, few_sources: int) -> None:
     metrics = finished.metrics
     assert metrics is not None
     assert {"fid", "fd_judge", "acc", "l1_cycle", "l1_self", "l1_edit", "l1_paired"} <= set(metrics.metrics)
@@ -101,7 +102,7 @@ def test_scores_and_controls(finished: RunResult) -> None:
     assert metrics.controls["no-edit"]["acc"] == pytest.approx(0, abs=0.05)
     assert metrics.controls["real"]["acc"] == pytest.approx(1, abs=0.05)
     assert metrics.controls["oracle"]["l1_paired"] == 0
-    assert metrics.sources == 200 and metrics.translations == 600
+    assert metrics.sources == few_sources and metrics.translations == 3 * few_sources
 
 
 def test_per_image_scores_recompute_the_table(finished: RunResult) -> None:
@@ -181,9 +182,9 @@ def test_scoring_again_gives_the_same(finished: RunResult) -> None:
 
 def test_other_protocol_has_another_fingerprint(tmp_path: Path) -> None:
     result = tiny_run(tmp_path, images=16)
-    fewer = ganzoo.evaluate_run(result.folder, max_sources=40, device="cpu")
+    fewer = ganzoo.evaluate_run(result.folder, max_sources=20, device="cpu")
     assert result.metrics is not None and fewer.fingerprint != result.metrics.fingerprint
-    assert fewer.sources == 40
+    assert fewer.sources == 20
 
 
 def test_val_is_scored_where_asked(tmp_path: Path) -> None:
@@ -244,14 +245,17 @@ def test_skip_and_overwrite(tmp_path: Path) -> None:
     assert tiny_run(tmp_path, images=24, if_exists="overwrite").info.progress.steps == 3
 
 
-def test_a_kill_in_mid_epoch_costs_no_bit(finished: RunResult, tmp_path: Path) -> None:
+def test_a_kill_in_mid_epoch_costs_no_bit(finished: RunResult, few_sources: int, tmp_path: Path) -> None:
     code = (
         "import ganzoo, sys, torch; torch.set_num_threads(int(sys.argv[2]));"
-        "from ganzoo.experiment import RunOptions;"
+        "from ganzoo import experiment; from ganzoo.experiment import RunOptions;"
+        "load = experiment.load_preset;"
+        "experiment.load_preset = lambda name: load(name).model_copy(update={'max_sources': int(sys.argv[3])});"
         f"ganzoo.run('stargan', 'synth4', preset='quick', changes={(*TINY, 'images=160')!r}, results=sys.argv[1],"
         "precision='32', options=RunOptions(device='cpu', checkpoint_seconds=0.0))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(torch.get_num_threads())], cwd=tmp_path)
+    threads = torch.get_num_threads()
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(threads), str(few_sources)], cwd=tmp_path)
     folder = wait_for_checkpoint(tmp_path, process)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -54,6 +55,7 @@ def test_the_layers_of_the_discriminator() -> None:
     assert {layer.p for layer in network.modules() if isinstance(layer, nn.Dropout2d)} == {0.5}
 
 
+@pytest.mark.usefixtures("few_sources")
 def test_a_short_run_of_the_recipe(tmp_path: Path) -> None:
     changes = ("generator.width=4", "discriminator.width=4", "batch_size=8", "images=32")
     result = ganzoo.run("acgan", "synth4", preset="quick", changes=changes, results=tmp_path, device="cpu", precision="32")

@@ -108,6 +108,7 @@ def test_a_tiny_generator_draws_other_faces_for_other_noise() -> None:
     assert torch.pdist(images.flatten(1)).min() > 1
 
 
+@pytest.mark.usefixtures("few_sources")
 def test_a_short_run_of_the_recipe(tmp_path: Path) -> None:
     changes = ("generator.width=4", "discriminator.width=4", "batch_size=8", "images=80")
     result = ganzoo.run("sngan-pd", "synth4", preset="quick", changes=changes, results=tmp_path, device="cpu", precision="32")
