@@ -33,6 +33,7 @@ stages:
       - {update: generator, every: 2, terms: {adversarial: 1, cycle: 10}}
 """
 PLUGIN = """
+import torch
 from ganzoo.registry import LOSSES
 class Flat:
     sides = frozenset({"generator", "discriminator"})
@@ -40,7 +41,13 @@ class Flat:
     def __call__(self, context): return context.real.mean()
 class Reward(Flat):
     takes_negative_weights = True
+class Own(Flat):
+    def __call__(self, context): return torch.zeros((), requires_grad=True)
+class Complex(Flat):
+    def __call__(self, context): return torch.complex(context.real.mean(), context.real.mean())
 if "flat" not in LOSSES:
+    LOSSES.register("own")(Own)
+    LOSSES.register("complex")(Complex)
     LOSSES.register("flat")(Flat)
     LOSSES.register("reward")(Reward)
 """
@@ -215,9 +222,17 @@ def test_a_term_says_whether_it_takes_negative_weights(tmp_path: Path) -> None:
         check_terms(_with_term(tmp_path, "flat", -1))
 
 
-def test_a_term_without_gradient_is_named(tmp_path: Path) -> None:
-    recipe = _with_term(tmp_path, "flat", 1)
-    with pytest.raises(AssertionError, match="term 'flat' by itself: No gradient comes from the term flat"):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("flat", "No gradient comes from the term flat"),
+        ("own", "No gradient comes from the term own"),
+        ("complex", "The term 'complex' gives a complex number"),
+    ],
+)
+def test_a_term_that_can_train_nothing_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    recipe = _with_term(tmp_path, name, 1)
+    with pytest.raises(AssertionError, match=f"term '{name}' by itself: {reason}"):
         check_phases(recipe)
 
 

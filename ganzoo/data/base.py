@@ -10,6 +10,7 @@ from typing import Any, Protocol, get_args
 import torch
 from torch import Tensor
 
+from ganzoo.config import LARGEST_IMAGE_PX
 from ganzoo.data.naming import readable
 from ganzoo.data.pixels import Fit
 from ganzoo.errors import GanzooError
@@ -17,7 +18,7 @@ from ganzoo.registry import DATASETS
 from ganzoo.surroundings import expanded
 
 SPLIT_NAMES = ("train", "val", "test")
-SMALLEST_SIZE_PX, LARGEST_SIZE_PX = 8, 512
+SMALLEST_SIZE_PX = 8
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,8 @@ def load_dataset(
     """
     if fit not in get_args(Fit):
         raise GanzooError(f"--fit is {', '.join(get_args(Fit)[:-1])} or {get_args(Fit)[-1]}, not '{fit}'.")
-    if image_size_px is not None and not SMALLEST_SIZE_PX <= image_size_px <= LARGEST_SIZE_PX:
-        raise GanzooError(f"Images can be {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} pixels a side, not {image_size_px}.")
+    if image_size_px is not None and not SMALLEST_SIZE_PX <= image_size_px <= LARGEST_IMAGE_PX:
+        raise GanzooError(f"Images can be {SMALLEST_SIZE_PX} to {LARGEST_IMAGE_PX} pixels a side, not {image_size_px}.")
     if readable(spec) != spec:
         raise GanzooError(f"The path {readable(spec)} is not UTF-8, which records of runs need. Rename it.")
     name, _, path = spec.partition(":") if spec.startswith("folder:") else (spec, "", "")

@@ -378,9 +378,8 @@ class Trainer:
             found = [_scalar(name, term(context)) for name, term in zip(phase.names, phase.terms, strict=True)]
             values = torch.stack(found)
         total = (values * phase.weights.on_device).sum()
-        if not all(value.requires_grad for value in found):
-            without = listed([name for name, value in zip(phase.names, found, strict=True) if not value.requires_grad])
-            raise GanzooError(f"No gradient comes from the term {without} in the phase of {phase.label}: it would train nothing.")
+        if without := [name for name, value in zip(phase.names, found, strict=True) if value.grad_fn is None]:
+            raise GanzooError(f"No gradient comes from the term {listed(without)} in the phase of {phase.label}: it would train nothing.")
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         if total.requires_grad:
             total.backward(inputs=phase.parameters)
@@ -450,4 +449,6 @@ def _scalar(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.ndim:
         what = f"values of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise GanzooError(f"The term '{name}' gives {what}; a loss is one number, a tensor without dimensions.")
+    if value.is_complex():
+        raise GanzooError(f"The term '{name}' gives a complex number; a loss is a real one.")
     return value.float()

@@ -178,7 +178,7 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size_px", [0, 7, 100_000])
 def test_absurd_sizes_are_refused(tmp_path: Path, size_px: int) -> None:
-    with pytest.raises(GanzooError, match=f"Images can be 8 to 512 pixels a side, not {size_px}"):
+    with pytest.raises(GanzooError, match=f"Images can be 8 to 1024 pixels a side, not {size_px}"):
         load(tree(tmp_path), image_size_px=size_px)
 
 
