@@ -32,7 +32,7 @@ __all__ = ["RunOptions", "RunResult", "evaluate_run", "run"]
 
 
 def run(
-    recipe: str | Recipe,
+    recipe: str | Path | Recipe,
     data: str = "synth4",
     *,
     seed: int = 0,
@@ -92,8 +92,8 @@ def run(
     scale = None if preset is None else load_preset(preset)
     resolved = _resolve(recipe, changes, scale, epochs)
     check_terms(resolved)
-    if scale is not None and isinstance(recipe, str):
-        note = overwritten_by_preset(recipe, str(preset), _resolve(recipe, changes, None, epochs), resolved)
+    if scale is not None and not isinstance(recipe, Recipe):
+        note = overwritten_by_preset(str(recipe), str(preset), _resolve(recipe, changes, None, epochs), resolved)
         if note is not None:
             reporter.say(note)
     device = choose_device(options.device)
@@ -262,8 +262,8 @@ def _options(options: RunOptions | None, more: Mapping[str, Any]) -> RunOptions:
     return replace(options or RunOptions(), **more)
 
 
-def _resolve(recipe: str | Recipe, changes: Sequence[str], scale: Preset | None, epochs: float | None) -> Recipe:
+def _resolve(recipe: str | Path | Recipe, changes: Sequence[str], scale: Preset | None, epochs: float | None) -> Recipe:
     if epochs is not None:
         refuse_two_lengths(f"--epochs {epochs:g}", changes)
-    resolved = recipe if isinstance(recipe, Recipe) else resolve_recipe(recipe, scale, changes)
+    resolved = recipe if isinstance(recipe, Recipe) else resolve_recipe(str(recipe), scale, changes)
     return resolved if epochs is None else with_epochs(resolved, epochs)

@@ -76,6 +76,8 @@ def _read(picture: Picture, shape: tuple[int, int, int] | None) -> Tensor:
     except (BadItemError, ValueError) as error:
         raise GanzooError(f"{name} {one_line(str(error))}.") from error
     found = torch.from_numpy(np.array(pixels))
+    if not found.numel():
+        raise GanzooError(f"{name} has no pixels.")
     face = found.unsqueeze(0) if found.ndim == 2 else found.permute(2, 0, 1).contiguous()
     if shape is None:
         return face
@@ -91,9 +93,11 @@ def _read(picture: Picture, shape: tuple[int, int, int] | None) -> Tensor:
 
 def _as_tensor(images: object) -> Tensor:
     if isinstance(images, Tensor):
-        return images
+        if images.layout != torch.strided or images.is_meta or images.is_nested or images.is_quantized:
+            raise GanzooError(f"{_WANTED}; not a tensor that is sparse, nested, quantized or without values.")
+        return images.detach()
     try:
-        return torch.as_tensor(np.ascontiguousarray(images))
+        return torch.tensor(np.ascontiguousarray(images))  # a copy: torch warns of arrays that must not be written to
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise GanzooError(f"{_WANTED}; not a {type(images).__name__} such as {in_short(images)}.") from error
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import torch
@@ -24,6 +24,8 @@ from ganzoo.runs.journal import check_weights
 from ganzoo.runs.schema import RunInfo
 from ganzoo.training.checkpoint import checkpoint_path
 from ganzoo.training.translator import GeneratorTranslator
+
+LARGEST_INTENSITY = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,9 +83,10 @@ class SavedRun:
                 not offer.
         """
         batch, one = given_faces(images, _image_shape(self.info))
-        if not math.isfinite(intensity):
-            raise GanzooError(f"The intensity must be a finite number, not {intensity:g}.")
-        if style is not None and not 0 <= style <= LARGEST_SEED:
+        if not (isinstance(intensity, Real) and abs(intensity) <= LARGEST_INTENSITY):
+            most = f"{LARGEST_INTENSITY:,}"
+            raise GanzooError(f"The intensity must be a number, at most {most} either way, not {in_short(intensity)}.")
+        if style is not None and not (isinstance(style, Integral) and 0 <= style <= LARGEST_SEED):
             raise GanzooError(f"A style is a seed of at least 0 and below 2**63, not {in_short(style)}.")
         floats = to_minus1_1(batch) if batch.dtype == torch.uint8 else batch.float()
         wanted = torch.full((len(batch),), self._index(target))

@@ -158,6 +158,12 @@ def test_translating_with_a_finished_run(finished: RunResult) -> None:
         saved.translate(faces[:0], "happy")
     with pytest.raises(GanzooError, match="one class name or index, not a list"):
         saved.translate(faces, ["happy"])  # type: ignore[arg-type]
+    for odd in ("0.5", None, float("nan"), 10**400):
+        with pytest.raises(GanzooError, match="The intensity must be a number, at most 1,000 either way"):
+            saved.translate(faces, "happy", intensity=odd)  # type: ignore[arg-type]
+    for odd in ("1", 1.5, -1, 2**63):
+        with pytest.raises(GanzooError, match="A style is a seed"):
+            saved.translate(faces, "happy", style=odd)  # type: ignore[arg-type]
 
 
 def test_gallery_shows_what_the_generator_makes(finished: RunResult) -> None:
@@ -292,6 +298,11 @@ def test_a_wish_to_stop_saves(tmp_path: Path) -> None:
     assert stopped.info.status == "stopped" and stopped.info.message == "interrupted" and stopped.metrics is None
     resumed = tiny_run(tmp_path)
     assert resumed.info.status == "finished" and resumed.metrics is not None
+
+
+def test_a_recipe_file_may_be_given_as_a_path(tmp_path: Path) -> None:
+    with pytest.raises(GanzooError, match=r"Recipe file .*mine\.yaml does not exist"):
+        ganzoo.run(tmp_path / "mine.yaml")
 
 
 def test_divergence_is_told_and_kept(tmp_path: Path) -> None:

@@ -36,6 +36,13 @@ def test_numbers_are_taken_as_they_are() -> None:
     grey = np.zeros(SHAPE, np.float32)
     assert given_faces(grey, SHAPE).is_one and given_faces(grey[None], SHAPE).batch.dtype == torch.float32
     assert given_faces(torch.zeros(2, *SHAPE, dtype=torch.uint8), SHAPE).batch.shape[0] == 2
+    assert not given_faces(torch.zeros(SHAPE, requires_grad=True), SHAPE).batch.requires_grad
+
+
+def test_an_array_that_must_not_be_written_to_causes_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    grey = np.zeros(SHAPE, np.uint8)
+    grey.setflags(write=False)
+    assert given_faces(grey, SHAPE).batch.shape == (1, *SHAPE) and not recwarn.list
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,9 @@ def test_numbers_are_taken_as_they_are() -> None:
         (Path(__file__), "is not a readable picture"),
         (_picture(size=(20, 16)), "crop it to the face, a square"),
         (np.zeros((0, *SHAPE), np.uint8), "no images"),
+        (Image.new("L", (0, 0)), "The picture has no pixels"),
+        (torch.zeros(SHAPE).to_sparse(), "sparse"),
+        (torch.zeros(SHAPE, device="meta"), "without values"),
     ],
 )
 def test_what_does_not_fit_is_told_with_what_would(images: Any, words: str) -> None:

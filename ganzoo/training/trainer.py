@@ -379,7 +379,8 @@ class Trainer:
             values = torch.stack(found)
         total = (values * phase.weights.on_device).sum()
         if without := [name for name, value in zip(phase.names, found, strict=True) if value.grad_fn is None]:
-            raise GanzooError(f"No gradient comes from the term {listed(without)} in the phase of {phase.label}: it would train nothing.")
+            where = f"the term {listed(without)} in the phase of {phase.label}"
+            raise GanzooError(f"No gradient comes from {where}: it would train nothing.")
         # Gradients only for what this phase updates: autograd then skips all work that leads elsewhere.
         if total.requires_grad:
             total.backward(inputs=phase.parameters)
