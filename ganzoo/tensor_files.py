@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -31,19 +32,19 @@ def read_tensors(path: Path, what: str, way_out: str = "") -> dict[str, Tensor]:
     check_file(path, what, way_out)
     try:
         if _is_safetensors(path):
-            return dict(load_file(path))
-        with warnings.catch_warnings(), path.open("rb") as file:  # opened, for by name torch goes by the suffix
-            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
-            found = torch.load(file, map_location="cpu", weights_only=True)
+            found: Any = load_file(path)
+        else:
+            with warnings.catch_warnings(), path.open("rb") as file:  # opened, for by name torch goes by the suffix
+                warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+                found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes its readers raise all kinds
         reason = one_line(in_one_line(error), _REASON_CHARACTERS)
         raise GanzooError(f"{path} is not a file of tensors ({reason}).{hint}") from error
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         found = found["state_dict"]
-    if not isinstance(found, dict) or not found or not all(isinstance(name, str) for name in found):
-        raise GanzooError(f"{path} holds no named tensors.{hint}")
-    tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
-    if not tensors:
+    items = found.items() if isinstance(found, dict) else ()
+    tensors = {name: value for name, value in items if isinstance(value, Tensor)}
+    if not tensors or not all(isinstance(name, str) for name, _ in items):
         raise GanzooError(f"{path} holds no named tensors.{hint}")
     return tensors
 

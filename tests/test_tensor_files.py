@@ -60,3 +60,11 @@ def test_both_kinds_are_told_by_their_content(tmp_path: Path) -> None:
     torch.save({"state_dict": named}, tmp_path / "b.safetensors")
     for file in ("a.pth", "b.safetensors"):
         assert torch.equal(read_tensors(tmp_path / file, "weights")["x"], named["x"])
+
+
+def test_a_file_without_any_tensor_is_refused_in_either_kind(tmp_path: Path) -> None:
+    save_file({}, tmp_path / "a.pth")
+    torch.save({}, tmp_path / "b.pth")
+    for file in ("a.pth", "b.pth"):
+        with pytest.raises(GanzooError, match="holds no named tensors"):
+            read_tensors(tmp_path / file, "weights")
