@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -659,7 +660,7 @@ def carry_out(command: Callable[[], object]) -> None:
     """Bad input, a disk that refuses, or a part from elsewhere that fails becomes one line and exit code 2."""
     write_all_characters()
     try:
-        with raised_as_interrupted():
+        with raised_as_interrupted(), _warnings_in_one_line():
             check_current_folder()
             command()
     except BaseException as error:
@@ -671,6 +672,20 @@ def carry_out(command: Callable[[], object]) -> None:
             raise
         _say(message)
         sys.exit(BAD_INPUT)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Warnings come from libraries and from parts from elsewhere, which may say anything."""
+    before = warnings.formatwarning
+    if not os.environ.get("GANZOO_DEBUG"):
+        warnings.formatwarning = lambda message, category, filename, lineno, line=None: (
+            f"{Path(filename).name}, line {lineno}: {category.__name__}: {one_line(str(message))}\n"
+        )
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _say(message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from ganzoo import compatibility, experiment, planning
-from ganzoo.cli import main
+from ganzoo.cli import carry_out, main
 from ganzoo.compatibility import check_terms
 from ganzoo.config import Recipe, load_recipe, parse_recipe
 from ganzoo.errors import GanzooError, in_one_line, is_interrupt
@@ -45,11 +46,9 @@ class Own(Flat):
     def __call__(self, context): return torch.zeros((), requires_grad=True)
 class Complex(Flat):
     def __call__(self, context): return torch.complex(context.real.mean(), context.real.mean())
-if "flat" not in LOSSES:
-    LOSSES.register("own")(Own)
-    LOSSES.register("complex")(Complex)
-    LOSSES.register("flat")(Flat)
-    LOSSES.register("reward")(Reward)
+for name, term in {"flat": Flat, "reward": Reward, "own": Own, "complex": Complex}.items():
+    if name not in LOSSES:
+        LOSSES.register(name)(term)
 """
 
 
@@ -272,6 +271,12 @@ def test_a_part_does_not_choose_the_exit_code(ending: str, tmp_path: Path, capsy
         LOSSES._registered.pop(name, None)
     said = refuse(capsys, "show", "stargan", "--plugin", str(file), "--set", "stages.0.phases.1.terms.ending=1")
     assert "ending_term.py, line" in said and said.count("\n") == 1
+
+
+def test_a_warning_is_one_short_line() -> None:
+    said: list[str] = []
+    carry_out(lambda: said.append(warnings.formatwarning(UserWarning("long\n" * 5000), UserWarning, "/home/me/part.py", 3)))
+    assert said[0].startswith("part.py, line 3: UserWarning: long long ") and said[0].count("\n") == 1 and len(said[0]) < 1100
 
 
 def test_ctrl_c_is_no_fault_of_a_part(tmp_path: Path) -> None:
