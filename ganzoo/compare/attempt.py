@@ -39,17 +39,22 @@ def attempt(file: Path, read: Callable[[BinaryIO], T]) -> T | str | None:
 
 
 def read_numbers(file: Path, needed: Sequence[str]) -> pd.DataFrame | str | None:
-    """The rows of a table of numbers that have all that is needed; other cells may be NaN.
+    """The rows of a table of numbers that have all that is needed; other cells may be NaN. None for a heading alone.
 
     Args:
         file: CSV.
         needed: Columns without which a row tells nothing; the first is a count.
     """
 
-    def read(content: BinaryIO) -> pd.DataFrame:
+    def read(content: BinaryIO) -> pd.DataFrame | None:
+        lines = content.readlines()
+        is_heading = len(lines) == 1 and lines[0].endswith(b"\n")  # of a run that stopped before its first row
+        content.seek(0)
         table: pd.DataFrame = pd.read_csv(content, on_bad_lines="skip", encoding_errors="replace", low_memory=False)
         if missing := [name for name in needed if name not in table]:
             raise ValueError(f"it has no column {', '.join(missing)}")
+        if is_heading:
+            return None
         table = table.apply(pd.to_numeric, errors="coerce").astype("float64")
         table = table.where(table.abs() <= LARGEST_NUMBER, np.nan)
         table = table.loc[table[needed[0]] >= 0].dropna(subset=list(needed))

@@ -76,6 +76,12 @@ def test_a_record_that_contradicts_itself_is_named_in_one_line(
     assert [run.info.recipe for run in found.groups[0].runs] == ["stargan", "stargan"]
 
 
+def test_a_history_that_no_row_came_to_is_whole(whole: Path, damaged: RunFolder, tmp_path: Path) -> None:
+    damaged.history.write_text(damaged.history.read_text().partition("\n")[0] + "\n")
+    found = compare_runs(whole, tmp_path / "out", html=tmp_path / "report.html")
+    assert all(problem.status != "damaged" for problem in found.problems)
+
+
 def as_loop(file: Path) -> None:
     file.symlink_to(file.name)
 
