@@ -39,7 +39,7 @@ def attempt(file: Path, read: Callable[[BinaryIO], T]) -> T | str | None:
 
 
 def read_numbers(file: Path, needed: Sequence[str]) -> pd.DataFrame | str | None:
-    """The rows of a table of numbers that have all that is needed; other cells may be NaN. None for a heading alone.
+    """The rows of a table of numbers that have all that is needed; other cells may be NaN. None where it has none yet.
 
     Args:
         file: CSV.
@@ -47,20 +47,19 @@ def read_numbers(file: Path, needed: Sequence[str]) -> pd.DataFrame | str | None
     """
 
     def read(content: BinaryIO) -> pd.DataFrame | None:
-        lines = content.readlines()
-        is_heading = len(lines) == 1 and lines[0].endswith(b"\n")  # of a run that stopped before its first row
-        content.seek(0)
-        table: pd.DataFrame = pd.read_csv(content, on_bad_lines="skip", encoding_errors="replace", low_memory=False)
-        if missing := [name for name in needed if name not in table]:
+        cells: pd.DataFrame = pd.read_csv(content, on_bad_lines="skip", encoding_errors="replace", low_memory=False)
+        if missing := [name for name in needed if name not in cells]:
             raise ValueError(f"it has no column {', '.join(missing)}")
-        if is_heading:
-            return None
-        table = table.apply(pd.to_numeric, errors="coerce").astype("float64")
+        table = cells.apply(pd.to_numeric, errors="coerce").astype("float64")
         table = table.where(table.abs() <= LARGEST_NUMBER, np.nan)
-        table = table.loc[table[needed[0]] >= 0].dropna(subset=list(needed))
-        if table.empty:
+        counted = table[needed[0]] >= 0
+        whole: pd.DataFrame = table.loc[counted].dropna(subset=list(needed))
+        if len(whole):
+            return whole
+        # No rows yet, or empty cells where nothing was edited, are no damage.
+        if not counted.all() or (cells.notna() & table.isna()).any(axis=None):
             raise ValueError("none of its rows is whole")
-        return table
+        return None
 
     return attempt(file, read)
 

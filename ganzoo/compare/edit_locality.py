@@ -27,7 +27,7 @@ def edit_locality(table: Table) -> Figure | None:
         for run, history in shares:
             axes.plot(history["images"], history[region], color=tints[run.label], marker=".", linewidth=1, alpha=0.85)
         axes.set_title(region, fontsize=9)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max(0, axes.dataLim.ymax) * 1.05 or 1)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(lambda images, _: f"{images / 1000:g}k" if abs(images) >= 1000 else f"{images:g}")

@@ -191,7 +191,7 @@ def _intervals(table: Table, label: str, metric: str) -> list[tuple[float, ...]]
 
 def _axis_text(column: Column) -> str:
     better = {"lower": "lower is better", "higher": "higher is better", "none": "descriptive"}[column.info.direction]
-    better += "" if column.discriminating else f"; † no model beats {plain(column.info.beats)}"
+    better += "" if column.discriminating else f"\n† no model beats {plain(column.info.beats)}"
     return f"{plain(column.info.unit)} · {better}" if column.info.unit else better
 
 

@@ -76,12 +76,6 @@ def test_a_record_that_contradicts_itself_is_named_in_one_line(
     assert [run.info.recipe for run in found.groups[0].runs] == ["stargan", "stargan"]
 
 
-def test_a_history_that_no_row_came_to_is_whole(whole: Path, damaged: RunFolder, tmp_path: Path) -> None:
-    damaged.history.write_text(damaged.history.read_text().partition("\n")[0] + "\n")
-    found = compare_runs(whole, tmp_path / "out", html=tmp_path / "report.html")
-    assert all(problem.status != "damaged" for problem in found.problems)
-
-
 def as_loop(file: Path) -> None:
     file.symlink_to(file.name)
 
@@ -120,6 +114,21 @@ def test_whatever_lies_in_the_place_of_a_file(file: str, put: Callable[[Path], o
     assert "stargan" in recipes and all("\n" not in each.message for each in named)
     assert ("dcgan" in recipes) != (file in RECORDS)
     assert len(named) == (file in RECORDS or (put is not as_nothing and file not in ("config", "gallery")))
+
+
+HISTORY, SHARES = "step,images,generator.total\n", "images,mouth,eyes,brows,rest,energy\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "named"),
+    [("history", HISTORY, False), ("history", HISTORY + "1,-8,2\n", True), ("history", HISTORY + "1,what,2\n", True),
+     ("edit_locality", SHARES, False), ("edit_locality", SHARES + "0,,,,,0\n", False),
+     ("edit_locality", SHARES + "0,x,,,,0\n", True), ("edit_locality", SHARES + ",,,,,0\n", True)],
+)  # fmt: skip
+def test_a_table_that_has_no_rows_yet_is_no_damage(file: str, text: str, named: bool, whole: Path, damaged: RunFolder) -> None:
+    getattr(damaged, file).write_text(text)
+    damages = [each.message for each in collect(whole).problems if each.status == "damaged"]
+    assert ["none of its rows is whole" in message for message in damages] == [True] * named
 
 
 def test_a_folder_that_cannot_be_looked_into_is_named(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,3 +38,9 @@ def test_missing_empty_or_foreign_tables_draw_nothing(tmp_path: Path, make_run, 
     _write(make_run(), text)
     make_run(seed=1)
     assert draw(edit_locality, _table(tmp_path)) is None
+
+
+def test_the_highest_point_stands_clear_of_the_frame(tmp_path: Path, make_run) -> None:
+    _write(make_run(), HEAD + "0,0.40,0.2,0.1,0.3,1\n8,0.41,0.2,0.1,0.29,1\n")
+    mouth = draw(edit_locality, _table(tmp_path)).axes[0]
+    assert mouth.get_ylim() == pytest.approx((0, 1.05 * 0.41))

@@ -116,7 +116,7 @@ def test_every_seed_has_its_interval_as_an_error_bar(tmp_path: Path, make_run) -
 def test_a_metric_that_discriminates_nothing_says_so_in_its_panel(tmp_path: Path, make_run) -> None:
     make_run(scores={"acc": 0.01})
     panel = next(axes for axes in draw(metrics, _table(tmp_path)).axes if axes.get_title() == "acc† ↑")
-    assert panel.get_xlabel() == "share · higher is better; † no model beats no-edit"
+    assert panel.get_xlabel() == "share · higher is better\n† no model beats no-edit"
 
 
 def test_rows_on_the_front_are_marked_beside_their_points(tmp_path: Path, make_run) -> None:
