@@ -38,8 +38,9 @@ def test_size_of_the_sheet(kind: str, name: str, width: int, parameters: int, ma
     assert macs_per_image(name, {"width": width}, FER, kind) == pytest.approx(macs, rel=0.01)
 
 
-def test_the_recipe_has_the_full_width() -> None:
+def test_the_recipe_has_the_full_width_and_dequantizes() -> None:
     recipe = load_recipe("sngan-pd")
+    assert recipe.dequantize
     assert (recipe.generator.arguments, recipe.discriminator.arguments) == ({"width": 64}, {"width": 64})
 
 
