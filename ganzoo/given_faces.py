@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ganzoo.data.decoding import BadItemError, decode_any, decode_picture
+from ganzoo.data.decoding import LARGEST_PICTURE_BYTES, BadItemError, decode_any, decode_picture
 from ganzoo.data.pixels import resize_uint8
 from ganzoo.errors import GanzooError, in_short, one_line, shortened
 from ganzoo.reading import read_bytes
@@ -20,7 +20,6 @@ from ganzoo.surroundings import expanded
 
 Picture = str | Path | Image.Image
 Faces = Tensor | NDArray[np.uint8] | NDArray[np.float32] | Picture | Sequence[Picture]
-_MOST_PICTURE_BYTES = 512 * 1024 * 1024
 _WANTED = (
     "Images are uint8 (0 to 255) or float (-1 to 1) tensors or arrays (N, C, H, W) or (C, H, W), pictures of Pillow, or files"
 )
@@ -72,7 +71,7 @@ def _read(picture: Picture, shape: tuple[int, int, int] | None) -> Tensor:
         if isinstance(picture, Image.Image):
             pixels = decode_picture(picture).pixels
         else:
-            pixels = decode_any(read_bytes(expanded(picture), _MOST_PICTURE_BYTES)).pixels
+            pixels = decode_any(read_bytes(expanded(picture), LARGEST_PICTURE_BYTES)).pixels
     except (BadItemError, ValueError) as error:
         raise GanzooError(f"{name} {one_line(str(error))}.") from error
     found = torch.from_numpy(np.array(pixels))
